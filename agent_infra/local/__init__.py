@@ -1,0 +1,1 @@
+"""The local environment: tools, data services, provider stand-ins and fleets on one machine."""

@@ -1,0 +1,28 @@
+"""`python -m agent_infra.local.standins aws|kubernetes|docker`: started by the engine, never by hand."""
+
+from __future__ import annotations
+
+import sys
+
+from agent_infra.local.environment import LocalEnvironment
+from agent_infra.local.standins.server import Standin, serve
+
+
+def _standin(name: str, environment: LocalEnvironment) -> Standin:
+    if name == "aws":
+        from agent_infra.local.standins.aws import AwsStandin
+
+        return AwsStandin(environment)
+    if name == "kubernetes":
+        from agent_infra.local.standins.kubernetes import KubernetesStandin
+
+        return KubernetesStandin(environment)
+    if name == "docker":
+        from agent_infra.local.standins.docker import DockerStandin
+
+        return DockerStandin(environment)
+    raise SystemExit(f"{name!r} is not one of aws, kubernetes, docker")
+
+
+if __name__ == "__main__":
+    serve(_standin(sys.argv[1], LocalEnvironment.from_variables()))
