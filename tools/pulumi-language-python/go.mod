@@ -1,6 +1,6 @@
 module agent-infra.dev/tools/pulumi-language-python
 
-go 1.26.8
+go 1.25.8
 
 tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python
 

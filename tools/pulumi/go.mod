@@ -1,6 +1,6 @@
 module agent-infra.dev/tools/pulumi
 
-go 1.26.8
+go 1.25.8
 
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime import rpc
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 Properties = dict[str, Any]
 
@@ -89,7 +89,9 @@ class Standin(Protocol):
         self, type: str, id: str, olds: Properties, state: Properties, news: Properties
     ) -> Difference: ...
 
-    def create(self, type: str, name: str, inputs: Properties, *, preview: bool) -> tuple[str, Properties]: ...
+    def create(
+        self, type: str, name: str, inputs: Properties, *, preview: bool
+    ) -> tuple[str, Properties]: ...
 
     def read(self, type: str, id: str, inputs: Properties, state: Properties) -> Found | None:
         """What exists, or None. On an import `inputs` and `state` are empty."""
@@ -145,9 +147,7 @@ def _to_value(value: Any) -> struct_pb2.Value:
     if isinstance(value, str):
         return struct_pb2.Value(string_value=value)
     if isinstance(value, Sequence):
-        return struct_pb2.Value(
-            list_value=struct_pb2.ListValue(values=[_to_value(item) for item in value])
-        )
+        return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_to_value(item) for item in value]))
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     raise TypeError(f"a {type(value).__name__} cannot be told to the engine")
@@ -237,9 +237,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         replaces = [path for path in difference.replaces if path not in ignored]
         kinds = provider_pb2.PropertyDiff
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME
-            if changed
-            else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=changed,
             replaces=replaces,
             deleteBeforeReplace=difference.delete_before_replace,
@@ -314,15 +312,14 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def _partial(self, context: grpc.ServicerContext, partial: Partial, inputs: Any) -> Any:
-        from google.rpc import status_pb2
-        from grpc_status import rpc_status
-
         detail = provider_pb2.ErrorResourceInitFailed(
             id=partial.id, properties=to_struct(partial.state), reasons=[str(partial)], inputs=inputs
         )
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(partial))
         status.details.add().Pack(detail)
-        context.abort_with_status(rpc_status.to_status(status))
+        # The engine keeps the id and the state that it finds in this trailer.
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.UNKNOWN, str(partial))
 
 
 def serve(standin: Standin) -> None:

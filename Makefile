@@ -1,0 +1,45 @@
+# `make up` brings a working environment up, `make test` tests everything; `make help` lists the rest.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Tests that start the engine and its services want a core each.
+WORKERS ?= 2
+
+$(INSTALLED): requirements.lock pyproject.toml agent_app/pyproject.toml
+	@sh tools/bootstrap
+
+.PHONY: help up down test unit lint format lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(INSTALLED) ## Bring the local environment up and print where it answers
+	@$(BIN)/agent-infra up
+
+down: $(INSTALLED) ## Delete the local environment and stop all it runs
+	@$(BIN)/agent-infra destroy
+
+test: $(INSTALLED) ## Run every test, those with the real engine included
+	@$(BIN)/agent-infra tools --ensure
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+unit: $(INSTALLED) ## Run the tests that need no engine
+	@$(BIN)/pytest -n $(WORKERS) -m "not engine"
+
+lint: $(INSTALLED) ## Check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Put the code into the house's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(INSTALLED) ## Pin the newest allowed Python packages anew (the engine's version stays)
+	@printf 'pulumi==3.232.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --upgrade --extra local --extra dev \
+		pyproject.toml agent_app/pyproject.toml -c - -o requirements.lock
+
+clean: ## Remove what the tools leave behind; environments and their data stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

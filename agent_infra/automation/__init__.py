@@ -1,0 +1,34 @@
+"""Environments from Python: preview, deploy, refresh and tear down, with typed events and results.
+
+from agent_infra.automation import Environment
+
+result = Environment.open("local").up()
+print(result.endpoints, result.changes)
+"""
+
+from agent_infra.automation.environments import Environment
+from agent_infra.automation.errors import (
+    AutomationError,
+    EnvironmentLocked,
+    UpdateCancelled,
+    UpdateFailed,
+)
+from agent_infra.automation.events import Diagnostic, Event, Finished, Listener, Phase, Step
+from agent_infra.automation.project import Project
+from agent_infra.automation.results import UpdateResult
+
+__all__ = [
+    "AutomationError",
+    "Diagnostic",
+    "Environment",
+    "EnvironmentLocked",
+    "Event",
+    "Finished",
+    "Listener",
+    "Phase",
+    "Project",
+    "Step",
+    "UpdateCancelled",
+    "UpdateFailed",
+    "UpdateResult",
+]

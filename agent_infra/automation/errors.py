@@ -1,0 +1,60 @@
+"""What can go wrong when environments are managed; every message says what, where and the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pulumi.automation.errors import CommandError
+
+
+class AutomationError(Exception):
+    """A call could not be carried out."""
+
+
+class EnvironmentLocked(AutomationError):
+    """Another run holds the environment."""
+
+
+class UpdateCancelled(AutomationError):
+    """The user stopped the run; what had been done is in the state, and the next run goes on from there."""
+
+
+class UpdateFailed(AutomationError):
+    """The engine ended with errors, one text each in `problems`."""
+
+    def __init__(self, action: str, problems: Sequence[str]) -> None:
+        self.action = action
+        self.problems = tuple(problems)
+        super().__init__(f"{action} failed:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+_PREFIX = re.compile(r"^(stderr|stdout|code|error):\s*", re.IGNORECASE)
+
+
+def from_command(error: CommandError, *, action: str, problems: Sequence[str]) -> AutomationError:
+    """The engine's failed command as one of the errors above.
+
+    `problems` are the diagnostics that the run reported itself; without any, the lines that the
+    command wrote to its standard error are told.
+    """
+    text = str(error)
+    if "the stack is currently locked by" in text:
+        holder = next((line.strip() for line in text.splitlines() if "created by" in line), "another run")
+        return EnvironmentLocked(
+            f"{action}: the stack's state is locked: {holder}. Wait for that run to end; "
+            "if it is gone, `pulumi cancel` releases the lock."
+        )
+    if "update cancelled" in text or "signal: interrupt" in text:
+        return UpdateCancelled(
+            f"{action} was stopped. What had been done is kept; run it again to go on from there."
+        )
+    if "no space left on device" in text or "disk quota exceeded" in text:
+        return AutomationError(f"{action}: the disk is full. Free some space, then run it again.")
+    return UpdateFailed(action, problems or _error_lines(text))
+
+
+def _error_lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [_PREFIX.sub("", line) for line in lines if line.startswith(("error:", "stderr: error:"))]
+    return errors or lines[-5:]

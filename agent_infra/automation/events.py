@@ -1,0 +1,105 @@
+"""The engine's stream of events, reduced to what a person or a program wants to follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pulumi.automation.events import EngineEvent, StepEventMetadata
+
+_MARKUP = re.compile(r"<\{%.*?%\}>")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as an object for `--json`, with its `kind`."""
+        return {"kind": type(self).__name__.lower(), **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Phase(Event):
+    """A part of the work began, such as the start of the data services."""
+
+    message: str
+    seconds: float | None = None
+    """Roughly how long it takes, where that is known."""
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """A resource is being changed (`done` false) or has been."""
+
+    op: str
+    """`create`, `update`, `delete`, `replace`, `same`, `read`, `refresh`, ..."""
+    type: str
+    name: str
+    urn: str
+    done: bool
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnostic(Event):
+    """Something the engine, a plugin or the program had to say."""
+
+    severity: str
+    """`info`, `warning` or `error`."""
+    message: str
+    urn: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The engine is done: how many resources went which way."""
+
+    changes: dict[str, int]
+
+
+Listener = Callable[[Event], None]
+
+
+def translate(event: EngineEvent) -> Event | None:
+    """The engine's event as one of ours, or None where nobody would miss it."""
+    if event.resource_pre_event:
+        return _step(event.resource_pre_event.metadata, done=False)
+    if event.res_outputs_event:
+        return _step(event.res_outputs_event.metadata, done=True)
+    if event.res_op_failed_event:
+        return _step(event.res_op_failed_event.metadata, done=True, failed=True)
+    if event.diagnostic_event:
+        diagnostic = event.diagnostic_event
+        message = plain(diagnostic.message)
+        if not message or diagnostic.severity == "debug" or getattr(diagnostic, "ephemeral", False):
+            return None
+        severity = "info" if diagnostic.severity.startswith("info") else diagnostic.severity
+        return Diagnostic(severity, message, getattr(diagnostic, "urn", None) or None)
+    if event.summary_event:
+        changes = {_value(op): count for op, count in event.summary_event.resource_changes.items()}
+        return Finished(changes)
+    return None
+
+
+def plain(message: str) -> str:
+    """A message without the engine's colour marks."""
+    return _ANSI.sub("", _MARKUP.sub("", message)).strip()
+
+
+def _step(metadata: StepEventMetadata, *, done: bool, failed: bool = False) -> Step:
+    return Step(
+        op=_value(metadata.op),
+        type=metadata.type,
+        name=metadata.urn.rsplit("::", 1)[-1],
+        urn=metadata.urn,
+        done=done,
+        failed=failed,
+    )
+
+
+def _value(op: Any) -> str:
+    return str(getattr(op, "value", op))

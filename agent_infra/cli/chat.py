@@ -1,0 +1,88 @@
+"""A conversation with a fleet's agent over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from typing import Any
+
+from agent_infra.automation import AutomationError, Environment
+from agent_infra.local import fleets
+
+_TIMEOUT_SECONDS = 120
+
+
+def address(environment: Environment, fleet: str | None) -> str:
+    """Where a fleet of an environment on this machine answers.
+
+    Raises:
+        AutomationError: nothing runs, the name is not known, or the environment is in the cloud.
+    """
+    if environment.local is None:
+        raise AutomationError(
+            f"The fleets of {environment.name!r} are inside its cluster: forward a port "
+            "(`kubectl -n agents port-forward service/FLEET 8080:80`) and say --url http://127.0.0.1:8080."
+        )
+    services = fleets.status(environment.local).services
+    if not services:
+        raise AutomationError(f"No fleet runs in {environment.name!r}: `agent-infra up` starts them.")
+    if fleet is None and len(services) == 1:
+        return next(iter(services.values())).address
+    if fleet not in services:
+        problem = f"There is no fleet {fleet!r}" if fleet else "There are several fleets"
+        raise AutomationError(f"{problem}: say --fleet with one of {', '.join(sorted(services))}.")
+    return services[fleet].address
+
+
+def talk(at: str, message: str | None, *, session: str | None, as_json: bool) -> None:
+    """One question and its answer, or without a message a conversation until end of input."""
+    if message is not None:
+        _tell(_ask(at, message, session), as_json=as_json)
+        return
+    sys.stderr.write(f"Talking to {at}. Ctrl-D ends.\n")
+    while True:
+        try:
+            said = input("> ")
+        except EOFError:
+            return
+        if said.strip():
+            answer = _ask(at, said, session)
+            session = answer["session_id"]
+            _tell(answer, as_json=as_json)
+
+
+def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(answer) if as_json else str(answer["reply"])) + "\n")
+    sys.stdout.flush()
+
+
+def _ask(at: str, message: str, session: str | None) -> dict[str, Any]:
+    body = {"message": message, **({"session_id": session} if session else {})}
+    if not at.startswith(("http://", "https://")):
+        raise AutomationError(f"{at!r} is not an address: say --url http://HOST:PORT.")
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        f"{at.rstrip('/')}/v1/chat",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        raise AutomationError(f"{at} answered {error.code}: {_detail(error)}") from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise AutomationError(
+            f"{at} does not answer ({reason}): `agent-infra status` shows what runs."
+        ) from None
+    return answer
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        problem = json.load(error)
+        return str(problem.get("detail") or problem.get("title") or problem)
+    except ValueError:
+        return str(error.reason)

@@ -1,0 +1,237 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent_infra.cli import display
+
+if TYPE_CHECKING:
+    from agent_infra.automation import Environment
+
+app = typer.Typer(
+    name="agent-infra",
+    help="AI agents from a laptop to production on AWS and Kubernetes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The environment: the NAME of a Pulumi.NAME.yaml.")]
+Rehearse = Annotated[
+    bool, typer.Option("--rehearse", help="Run the environment's settings on this machine, without AWS.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+ProjectDir = Annotated[
+    Path | None, typer.Option("--project", help="The project's directory; else the current one or above.")
+]
+
+
+class Action(StrEnum):
+    """The runs of the engine."""
+
+    UP = "up"
+    PREVIEW = "preview"
+    REFRESH = "refresh"
+    DESTROY = "destroy"
+
+
+@app.command()
+def up(
+    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+) -> None:
+    """Create or change an environment until it is as its settings say, and wait until it answers."""
+    _run(Action.UP, stack, rehearse=rehearse, as_json=as_json, project=project)
+
+
+@app.command()
+def preview(
+    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+) -> None:
+    """Show what `up` would do, and do nothing."""
+    _run(Action.PREVIEW, stack, rehearse=rehearse, as_json=as_json, project=project)
+
+
+@app.command()
+def refresh(
+    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+) -> None:
+    """Take what is really there into the state."""
+    _run(Action.REFRESH, stack, rehearse=rehearse, as_json=as_json, project=project)
+
+
+@app.command()
+def destroy(
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+    project: ProjectDir = None,
+) -> None:
+    """Delete everything an environment has. An environment in the cloud is only deleted after a yes."""
+    if not (yes or rehearse or stack == "local" or stack.startswith("local-")):
+        typer.confirm(f"Delete everything of {stack!r} in the cloud?", abort=True)
+    _run(Action.DESTROY, stack, rehearse=rehearse, as_json=as_json, project=project)
+
+
+@app.command()
+def status(
+    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+) -> None:
+    """Show what runs, where it answers, and what is accepted but not simulated on this machine."""
+    from agent_infra.cli.status import show
+
+    with _told(as_json=as_json):
+        show(_environment(stack, rehearse=rehearse, project=project), as_json=as_json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(help="A fleet or a service; none lists them.")] = None,
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    project: ProjectDir = None,
+) -> None:
+    """Show what a fleet's replicas or a service wrote."""
+    from agent_infra.cli.logs import show
+
+    with _told(as_json=False):
+        show(_environment(stack, rehearse=rehearse, project=project), name, follow=follow, lines=lines)
+
+
+@app.command()
+def chat(
+    message: Annotated[str | None, typer.Argument(help="What to say; none starts a conversation.")] = None,
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    fleet: Annotated[
+        str | None, typer.Option("--fleet", help="Which fleet, where there are several.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The fleet's address, where it cannot be known.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", help="Go on with an earlier conversation.")
+    ] = None,
+    as_json: Json = False,
+    project: ProjectDir = None,
+) -> None:
+    """Talk to a fleet's agent."""
+    from agent_infra.cli.chat import address, talk
+
+    with _told(as_json=as_json):
+        at = url or address(_environment(stack, rehearse=rehearse, project=project), fleet)
+        talk(at, message, session=session, as_json=as_json)
+
+
+@app.command()
+def env(stack: Stack = "local", rehearse: Rehearse = False, project: ProjectDir = None) -> None:
+    """Print what makes plain `pulumi` work on an environment: eval "$(agent-infra env)"."""
+    with _told(as_json=False), display.choose(as_json=False) as shown:
+        environment = _environment(stack, rehearse=rehearse, project=project)
+        for name, value in environment.variables(listener=shown.on_event).items():
+            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
+@app.command()
+def tools(
+    ensure: Annotated[bool, typer.Option("--ensure", help="Get the missing ones first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the tools that are found and where from, or how a missing one would be got."""
+    from agent_infra.automation.session import ensure_tools
+    from agent_infra.cli.status import show_tools
+
+    with _told(as_json=as_json):
+        if ensure:
+            with display.choose(as_json=as_json) as shown:
+                ensure_tools(shown.on_event)
+        show_tools(as_json=as_json)
+
+
+def _environment(stack: str, *, rehearse: bool, project: Path | None) -> Environment:
+    from agent_infra.automation import Environment, Project
+
+    return Environment.open(stack, project=Project.find(project), rehearse=rehearse)
+
+
+def _run(action: Action, stack: str, *, rehearse: bool, as_json: bool, project: Path | None) -> None:
+    with _told(as_json=as_json):
+        environment = _environment(stack, rehearse=rehearse, project=project)
+        with _patient(), display.choose(as_json=as_json) as shown:
+            result = getattr(environment, action.value)(listener=shown.on_event)
+        shown.result(result)
+        if not as_json:
+            for name, address in result.endpoints.items():
+                sys.stdout.write(_invitation(name, address))
+
+
+def _invitation(name: str, address: str) -> str:
+    body = json.dumps({"message": "Hello, what can you do?"})
+    return (
+        f"\n{name} answers at {address}\n"
+        f"  curl -s {address}/v1/chat -H 'content-type: application/json' -d '{body}'\n"
+    )
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """The first Ctrl-C lets the engine end in good order (it gets the signal too); the second ends it at once."""
+    pressed = 0
+
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed > 1 or not engine_runs():
+            raise KeyboardInterrupt
+        sys.stderr.write("\nStopping after what is going on now; press Ctrl-C again to stop at once.\n")
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def engine_runs() -> bool:
+    """Whether one of this process's children is the engine."""
+    import psutil
+
+    return any(child.name() == "pulumi" for child in psutil.Process().children())
+
+
+@contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    """Every error as one clear message, and an exit code: 1 failed, 130 stopped by Ctrl-C."""
+    from agent_infra.automation import AutomationError, UpdateCancelled
+    from agent_infra.local.environment import LocalError
+
+    try:
+        yield
+    except (AutomationError, LocalError) as error:
+        if as_json:
+            sys.stdout.write(json.dumps({"kind": "error", "message": str(error)}) + "\n")
+        else:
+            sys.stderr.write(f"agent-infra: {error}\n")
+        raise typer.Exit(130 if isinstance(error, UpdateCancelled) else 1) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("agent-infra: stopped. What was done is kept; run the same command to go on.\n")
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """The entry point."""
+    app()

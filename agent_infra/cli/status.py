@@ -1,0 +1,107 @@
+"""What runs on this machine for an environment, and with what tools."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agent_infra.automation import AutomationError, Environment
+from agent_infra.automation.environments import as_text
+from agent_infra.local import fleets, services, tools
+
+
+def show(environment: Environment, *, as_json: bool) -> None:
+    """Services, fleets, outputs, and what is accepted but not simulated.
+
+    Raises:
+        AutomationError: the environment is not on this machine.
+    """
+    local = environment.local
+    if local is None:
+        sys.stdout.write(as_text(environment.outputs()) + "\n")
+        return
+    running = services.status(local)
+    fleet_status = fleets.status(local)
+    notes = _not_simulated()
+    if as_json:
+        content = {
+            "kind": "status",
+            "environment": environment.name,
+            "services": [asdict(service) for service in running],
+            "fleets": asdict(fleet_status),
+            "not_simulated": [asdict(note) for note in notes],
+        }
+        sys.stdout.write(json.dumps(content, default=str) + "\n")
+        return
+    console = Console(highlight=False)
+    console.print(f"Environment {environment.name} in {local.root}")
+    rows = [
+        (
+            service.name,
+            str(service.state),
+            str(service.pid or ""),
+            str(service.port or ""),
+            _mib(service.memory_bytes),
+        )
+        for service in running
+    ]
+    _table(console, "Services", ("name", "state", "process", "port", "memory"), rows)
+    _table(
+        console,
+        "Fleets",
+        ("name", "state", "ready", "message"),
+        [
+            (name, str(fleet.state), f"{fleet.ready}/{fleet.desired}", fleet.message)
+            for name, fleet in fleet_status.fleets.items()
+        ],
+    )
+    for name, service in fleet_status.services.items():
+        console.print(f"{name} answers at {service.address}")
+    _table(
+        console,
+        "Accepted but not simulated on this machine",
+        ("type", "property", "why"),
+        [(note.type, note.property or "", note.reason) for note in notes],
+    )
+
+
+def show_tools(*, as_json: bool) -> None:
+    """The tools that are found and where from."""
+    found = tools.find()
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(tool) for tool in found], default=str) + "\n")
+        return
+    rows = [
+        (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
+        for tool in found
+    ]
+    _table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
+
+
+def _not_simulated() -> Sequence[Any]:
+    from agent_infra.local.standins import aws, docker, kubernetes
+
+    return [*aws.not_simulated(), *kubernetes.not_simulated(), *docker.not_simulated()]
+
+
+def _mib(size: int | None) -> str:
+    return f"{size / 2**20:.0f} MiB" if size else ""
+
+
+def _table(console: Console, title: str, columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print()
+    console.print(table)
+
+
+__all__ = ["AutomationError", "show", "show_tools"]

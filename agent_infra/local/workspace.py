@@ -1,0 +1,64 @@
+"""What the engine needs to deploy a program to this machine: stand-ins on PATH, a state, a passphrase."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent_infra.local.environment import ENVIRONMENT_DIR, LocalEnvironment, LocalError, write_private
+
+STANDINS = ("aws", "kubernetes", "docker")
+#: Tells the program that it runs on the local cloud under another environment's settings.
+REHEARSAL = "AGENT_INFRA_REHEARSAL"
+
+
+def prepare(environment: LocalEnvironment) -> None:
+    """Makes the environment's directories, stand-in executables and passphrase where they are missing.
+
+    Raises:
+        LocalError: the directory cannot be written.
+    """
+    try:
+        environment.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for directory in (environment.state_dir, environment.logs_dir, environment.manifests_dir):
+            directory.mkdir(exist_ok=True)
+        if not environment.passphrase_file.exists():
+            write_private(environment.passphrase_file, secrets.token_urlsafe(32))
+        for name in STANDINS:
+            _write_standin(environment.bin_dir / f"pulumi-resource-{name}", name)
+    except OSError as error:
+        raise LocalError(
+            f"{environment.root} cannot be written ({error.strerror}): free some disk space or mend its permissions."
+        ) from None
+
+
+def _write_standin(path: Path, name: str) -> None:
+    python = shlex.quote(sys.executable)
+    text = f'#!/bin/sh\nexec {python} -m agent_infra.local.standins {name} "$@"\n'
+    if not path.exists() or path.read_text() != text:
+        write_private(path, text)
+        path.chmod(0o700)
+
+
+def variables(
+    environment: LocalEnvironment, *, tool_dirs: Sequence[Path], rehearsal: bool = False
+) -> dict[str, str]:
+    """The environment variables under which the engine deploys to this machine and nowhere else."""
+    path = [environment.bin_dir, *tool_dirs, Path(sys.executable).parent]
+    return {
+        "PATH": os.pathsep.join([*map(str, path), os.environ.get("PATH", os.defpath)]),
+        ENVIRONMENT_DIR: str(environment.root),
+        "PULUMI_BACKEND_URL": environment.state_dir.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(environment.passphrase_file),
+        # Its own, so that neither the user's log-in nor their selected stack is touched.
+        "PULUMI_HOME": str(environment.root / "pulumi"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The stand-ins are the plugins here: an official one must never be fetched in their place.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+        **({REHEARSAL: "1"} if rehearsal else {}),
+    }

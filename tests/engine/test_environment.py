@@ -1,0 +1,174 @@
+"""The life of one environment on the real engine and the local cloud, in the order it is lived."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import psutil
+import pytest
+
+from agent_infra.automation import AutomationError, Environment, Project, UpdateResult
+from agent_infra.local import fleets, services
+from tests.engine.conftest import Steps, aws, call, change_settings
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600), pytest.mark.xdist_group("environment")]
+
+
+@pytest.fixture(scope="module")
+def environment(project: Project) -> Environment:
+    return Environment.open("local", project=project)
+
+
+@pytest.fixture(scope="module")
+def result(environment: Environment) -> UpdateResult:
+    """The first `up`."""
+    before = {name: os.environ.pop(name, None) for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")}
+    try:
+        return environment.up()
+    finally:
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@pytest.fixture
+def address(result: UpdateResult) -> str:
+    (address,) = result.endpoints.values()
+    return address
+
+
+def test_the_first_up_creates_and_starts_everything(environment: Environment, result: UpdateResult) -> None:
+    assert environment.local is not None
+    assert set(result.changes) == {"create"}
+    assert {str(service.state) for service in services.status(environment.local)} == {"running"}
+    status = fleets.status(environment.local)
+    assert status.fleets
+    assert all(fleet.ready == fleet.desired for fleet in status.fleets.values())
+
+
+def test_chat_remembers_the_conversation(address: str) -> None:
+    first = call(f"{address}/v1/chat", {"message": "My name is Ada."})
+    second = call(f"{address}/v1/chat", {"message": "Again.", "session_id": first["session_id"]})
+    assert second["session_id"] == first["session_id"]
+    history = call(f"{address}/v1/sessions/{first['session_id']}")
+    assert "My name is Ada." in str(history)
+    assert "Again." in str(history)
+
+
+def test_a_task_goes_through_the_queue_and_a_worker(address: str) -> None:
+    task = call(f"{address}/v1/tasks", {"input": {"text": "Summarise: water is wet."}})
+    deadline = time.monotonic() + 60
+    while (state := call(f"{address}/v1/tasks/{task['task_id']}"))["status"] not in {"succeeded", "failed"}:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+    assert state["status"] == "succeeded"
+    assert state["result"]
+
+
+def test_a_second_up_changes_nothing(environment: Environment, result: UpdateResult) -> None:
+    steps = Steps()
+    assert environment.up(listener=steps).changed == 0, steps.types()
+
+
+def test_a_preview_changes_nothing_and_a_refresh_finds_nothing(
+    environment: Environment, result: UpdateResult
+) -> None:
+    steps = Steps()
+    assert environment.preview().changed == 0
+    assert environment.refresh(listener=steps).changed == 0, steps.types()
+
+
+def test_a_changed_setting_updates_just_what_it_should(
+    environment: Environment, result: UpdateResult
+) -> None:
+    def more_replicas(config: dict[str, Any]) -> None:
+        (fleet,) = config["agent-infra:fleets"].values()
+        fleet["replicas"] = {"min": 3, "max": 10}
+
+    change_settings(environment.project, "local", more_replicas)
+    steps = Steps()
+    environment.up(listener=steps)
+    kinds = {kind.rsplit(":", 1)[-1] for _, kind in steps.types()}
+    assert kinds == {"HorizontalPodAutoscaler"}, steps.types()
+    assert environment.local is not None
+    assert 3 in {fleet.ready for fleet in fleets.status(environment.local).fleets.values()}
+
+
+def test_a_change_behind_the_engines_back_is_found_and_mended(
+    environment: Environment, result: UpdateResult
+) -> None:
+    sqs = aws(environment, "sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "dead" not in url and "dlq" not in url]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "17"})
+    assert environment.refresh().changes.get("update") == 1
+    steps = Steps()
+    environment.up(listener=steps)
+    assert steps.types() == {("update", "aws:sqs/queue:Queue")}
+    after = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    assert after == before
+
+
+def test_when_the_cloud_has_forgotten_everything_up_fills_it_again(
+    environment: Environment, result: UpdateResult, address: str
+) -> None:
+    assert environment.local is not None
+    kept = call(f"{address}/v1/chat", {"message": "Remember the heron."})["session_id"]
+    os.kill(environment.local.service("moto")["pid"], signal.SIGKILL)
+    assert environment.up().reconciled
+    assert environment.up().changed == 0
+    (now,) = [service.address for service in fleets.status(environment.local).services.values()]
+    assert "heron" in str(call(f"{now}/v1/sessions/{kept}"))
+
+
+def test_a_run_beside_another_is_told_who_holds_the_environment(
+    environment: Environment, result: UpdateResult
+) -> None:
+    refused: list[AutomationError] = []
+
+    def meanwhile(_event: object) -> None:
+        if not refused:
+            with pytest.raises(AutomationError, match=r"in use by .*process") as told:
+                environment.preview()
+            refused.append(told.value)
+
+    environment.preview(listener=meanwhile)
+    assert refused
+
+
+def test_destroy_leaves_the_cloud_empty_and_nothing_running(
+    environment: Environment, result: UpdateResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = environment.local
+    assert local is not None
+    processes = [local.service(name)["pid"] for name in ("moto", "redis", "postgres")]
+    stop = services.stop
+    left: dict[str, list[Any]] = {}
+
+    def look_then_stop(of: Any) -> None:
+        left["queues"] = aws(environment, "sqs").list_queues().get("QueueUrls", [])
+        left["secrets"] = aws(environment, "secretsmanager").list_secrets()["SecretList"]
+        left["clusters"] = aws(environment, "eks").list_clusters()["clusters"]
+        left["databases"] = aws(environment, "rds").describe_db_instances()["DBInstances"]
+        left["aurora"] = aws(environment, "rds").describe_db_clusters()["DBClusters"]
+        left["caches"] = aws(environment, "elasticache").describe_replication_groups()["ReplicationGroups"]
+        left["buckets"] = aws(environment, "s3").list_buckets()["Buckets"]
+        left["images"] = aws(environment, "ecr").describe_repositories()["repositories"]
+        networks = aws(environment, "ec2").describe_vpcs()["Vpcs"]
+        left["networks"] = [network for network in networks if not network["IsDefault"]]
+        roles = aws(environment, "iam").list_roles()["Roles"]
+        left["roles"] = [role["RoleName"] for role in roles]
+        stop(of)
+
+    monkeypatch.setattr(services, "stop", look_then_stop)
+    environment.destroy()
+    assert left
+    assert {kind: found for kind, found in left.items() if found} == {}
+    assert not [pid for pid in processes if psutil.pid_exists(pid)]
+    assert str(local.root) not in " ".join(_command_lines())
+    environment.destroy()
+
+
+def _command_lines() -> list[str]:
+    return [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]

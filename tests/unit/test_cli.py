@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+from typer.testing import CliRunner
+
+from agent_infra.automation import Diagnostic, Phase, Step, UpdateResult
+from agent_infra.automation.errors import EnvironmentLocked, UpdateCancelled, UpdateFailed, from_command
+from agent_infra.cli.display import line, summary
+from agent_infra.cli.main import app
+
+
+def plain(text: Text | None) -> str | None:
+    return text.plain if text is not None else None
+
+
+def step(op: str, *, done: bool = True, failed: bool = False) -> Step:
+    return Step(op=op, type="aws:sqs/queue:Queue", name="tasks", urn="urn", done=done, failed=failed)
+
+
+def test_what_changes_is_a_line_and_what_stays_is_not() -> None:
+    assert plain(line(step("create"))) == "+ tasks (aws Queue)"
+    assert plain(line(step("delete", failed=True))) == "! delete failed: tasks (aws Queue)"
+    assert line(step("same")) is None
+    assert line(step("create", done=False)) is None
+    assert plain(line(Phase("Building", 90))) == "Building (about 90 s) ..."
+    assert plain(line(Diagnostic("warning", "old"))) == "warning: old"
+
+
+def test_a_result_is_told_in_one_line() -> None:
+    result = UpdateResult("local", "up", {"create": 2, "same": 40}, 12.4)
+    assert summary(result) == "up local: 2 created, 40 unchanged in 12 s"
+    assert result.changed == 2
+    assert summary(UpdateResult("dev", "destroy", {}, 0.1)) == "destroy dev: nothing to do in 0 s"
+
+
+class Failed(Exception):
+    pass
+
+
+def test_the_engines_failures_become_errors_with_a_way_out() -> None:
+    locked = from_command(
+        Failed("error: the stack is currently locked by 1 lock(s).\n  x.json: created by me@host (pid 7)"),  # type: ignore[arg-type] # only its text is read
+        action="up",
+        problems=[],
+    )
+    assert isinstance(locked, EnvironmentLocked)
+    assert "pid 7" in str(locked)
+    cancelled = from_command(Failed("error: update cancelled"), action="up", problems=[])  # type: ignore[arg-type] # the same
+    assert isinstance(cancelled, UpdateCancelled)
+    failed = from_command(Failed("code: 255\nstderr: error: no"), action="up", problems=["tasks: bad"])  # type: ignore[arg-type] # the same
+    assert isinstance(failed, UpdateFailed)
+    assert failed.problems == ("tasks: bad",)
+
+
+def test_outside_a_project_a_command_says_so_in_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["up"])
+    assert told.exit_code == 1
+    assert told.stderr.startswith("agent-infra: No Pulumi.yaml in")
+    as_json = CliRunner().invoke(app, ["up", "--json"])
+    assert json.loads(as_json.stdout)["kind"] == "error"
+
+
+def test_every_command_has_help() -> None:
+    for command in ("up", "preview", "refresh", "destroy", "status", "logs", "chat", "env", "tools"):
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
