@@ -1,0 +1,116 @@
+"""Pulumi components that take AI agents from a laptop to production on AWS and Kubernetes.
+
+The names below are imported when they are first used, so that `import agent_infra` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent_infra.aws.cache import RedisCache, RedisCacheArgs
+    from agent_infra.aws.cluster import EksCluster, EksClusterArgs
+    from agent_infra.aws.database import Database, DatabaseArgs
+    from agent_infra.aws.network import Network, NetworkArgs
+    from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
+    from agent_infra.aws.registry import Registry, RegistryArgs
+    from agent_infra.aws.secrets import Secrets, SecretsArgs
+    from agent_infra.aws.storage import Storage, StorageArgs
+    from agent_infra.component import ArgsError
+    from agent_infra.contract import TaskContract, task_contract
+    from agent_infra.fleet.args import (
+        AgentFleetArgs,
+        BucketConnection,
+        CacheConnection,
+        DatabaseConnection,
+        QueueConnection,
+        Replicas,
+        Resources,
+        SecretKey,
+        Worker,
+    )
+    from agent_infra.fleet.fleet import AgentFleet
+    from agent_infra.fleet.image import ImageBuild
+    from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
+    from agent_infra.settings import Settings, SettingsError
+
+__all__ = [
+    "AgentFleet",
+    "AgentFleetArgs",
+    "AgentPlatform",
+    "AgentPlatformArgs",
+    "ArgsError",
+    "BucketConnection",
+    "CacheConnection",
+    "Database",
+    "DatabaseArgs",
+    "DatabaseConnection",
+    "EksCluster",
+    "EksClusterArgs",
+    "ImageBuild",
+    "Network",
+    "NetworkArgs",
+    "QueueConnection",
+    "RedisCache",
+    "RedisCacheArgs",
+    "Registry",
+    "RegistryArgs",
+    "Replicas",
+    "Resources",
+    "SecretKey",
+    "Secrets",
+    "SecretsArgs",
+    "Settings",
+    "SettingsError",
+    "Storage",
+    "StorageArgs",
+    "TaskContract",
+    "WorkQueue",
+    "WorkQueueArgs",
+    "Worker",
+    "secret_variables",
+    "task_contract",
+]
+
+_MODULES = {
+    "agent_infra.aws.cache": ("RedisCache", "RedisCacheArgs"),
+    "agent_infra.aws.cluster": ("EksCluster", "EksClusterArgs"),
+    "agent_infra.aws.database": ("Database", "DatabaseArgs"),
+    "agent_infra.aws.network": ("Network", "NetworkArgs"),
+    "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
+    "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
+    "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
+    "agent_infra.aws.storage": ("Storage", "StorageArgs"),
+    "agent_infra.component": ("ArgsError",),
+    "agent_infra.contract": ("TaskContract", "task_contract"),
+    "agent_infra.fleet.args": (
+        "AgentFleetArgs",
+        "BucketConnection",
+        "CacheConnection",
+        "DatabaseConnection",
+        "QueueConnection",
+        "Replicas",
+        "Resources",
+        "SecretKey",
+        "Worker",
+    ),
+    "agent_infra.fleet.fleet": ("AgentFleet",),
+    "agent_infra.fleet.image": ("ImageBuild",),
+    "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
+    "agent_infra.settings": ("Settings", "SettingsError"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -218,7 +219,8 @@ class Environment:
                 suppress_progress=True,
             )
             if local is not None:
-                ready.stack.workspace.remove_stack(self.name)
+                # Without this, Pulumi would delete the user's settings file too.
+                ready.stack.workspace.remove_stack(self.name, preserve_config=True)
                 listener(Phase("Stopping the data services", 2))
                 services.stop(local)
                 for leftover in (local.services_dir, local.manifests_dir, local.project_dir):
@@ -252,7 +254,8 @@ class Environment:
         """
         if self.local is None:
             toolset = session.ensure_tools(listener)
-            return {"PATH": ":".join(map(str, toolset.bin_dirs))}
+            path = [*map(str, toolset.bin_dirs), os.environ.get("PATH", os.defpath)]
+            return {"PATH": os.pathsep.join(path)}
         with self._session(listener):
             toolset = session.ensure_tools(listener)
             return workspace.variables(self.local, tool_dirs=toolset.bin_dirs, rehearsal=self.rehearse)

@@ -10,6 +10,8 @@ from typing import Any
 from pulumi.automation.events import EngineEvent, StepEventMetadata
 
 _MARKUP = re.compile(r"<\{%.*?%\}>")
+#: The engine's notice that it uses the stand-ins, which is the point of them.
+_STANDIN_USED = re.compile(r"using pulumi-resource-\w+ from \$PATH at .*/\.agent-infra/")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -76,6 +78,8 @@ def translate(event: EngineEvent) -> Event | None:
         diagnostic = event.diagnostic_event
         message = plain(diagnostic.message)
         if not message or diagnostic.severity == "debug" or getattr(diagnostic, "ephemeral", False):
+            return None
+        if _STANDIN_USED.match(message):
             return None
         severity = "info" if diagnostic.severity.startswith("info") else diagnostic.severity
         return Diagnostic(severity, message, getattr(diagnostic, "urn", None) or None)

@@ -1,4 +1,4 @@
-"""What one run needs before the engine can start: the tools, for a local environment its cloud, and the stack."""
+"""What one run of the engine needs first: the tools, a local environment's cloud, and the stack."""
 
 from __future__ import annotations
 

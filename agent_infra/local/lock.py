@@ -27,7 +27,8 @@ def locked(environment: LocalEnvironment, *, action: str) -> Iterator[None]:
         file = environment.lock_file.open("a+")
     except OSError as error:
         raise LocalError(
-            f"{environment.root} cannot be written ({error.strerror}): free some disk space or mend its permissions."
+            f"{environment.root} cannot be written ({error.strerror}): "
+            "free some disk space or mend its permissions."
         ) from None
     with file:
         try:

@@ -32,7 +32,8 @@ def prepare(environment: LocalEnvironment) -> None:
             _write_standin(environment.bin_dir / f"pulumi-resource-{name}", name)
     except OSError as error:
         raise LocalError(
-            f"{environment.root} cannot be written ({error.strerror}): free some disk space or mend its permissions."
+            f"{environment.root} cannot be written ({error.strerror}): "
+            "free some disk space or mend its permissions."
         ) from None
 
 
@@ -48,7 +49,8 @@ def variables(
     environment: LocalEnvironment, *, tool_dirs: Sequence[Path], rehearsal: bool = False
 ) -> dict[str, str]:
     """The environment variables under which the engine deploys to this machine and nowhere else."""
-    path = [environment.bin_dir, *tool_dirs, Path(sys.executable).parent]
+    # The Python of this environment comes before whatever lies beside the engine.
+    path = [environment.bin_dir, Path(sys.executable).parent, *tool_dirs]
     return {
         "PATH": os.pathsep.join([*map(str, path), os.environ.get("PATH", os.defpath)]),
         ENVIRONMENT_DIR: str(environment.root),

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import grpc
@@ -150,6 +151,8 @@ def _to_value(value: Any) -> struct_pb2.Value:
         return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_to_value(item) for item in value]))
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+    if isinstance(value, datetime):
+        return struct_pb2.Value(string_value=value.isoformat())
     raise TypeError(f"a {type(value).__name__} cannot be told to the engine")
 
 

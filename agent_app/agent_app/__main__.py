@@ -1,0 +1,59 @@
+"""The `agent-app` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from agent_app import __version__
+from agent_app.settings import Settings, SettingsError
+
+_DESCRIPTION = "The agent service. Its settings are environment variables, AGENT_APP_*."
+_ROLES = {
+    "serve": "answer over HTTP on AGENT_APP_PORT (default 8000)",
+    "work": "run the tasks in the queue; /healthz, /readyz and /metrics on AGENT_APP_PORT",
+    "migrate": "bring the database's schema to the newest revision, then end",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one role. Exit status: 0 ended as asked, 1 could not go on, 2 the settings are wrong."""
+    parser = argparse.ArgumentParser("agent-app", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"agent-app {__version__}")
+    roles = parser.add_subparsers(dest="role", required=True, metavar="|".join(_ROLES))
+    for role, help in _ROLES.items():
+        roles.add_parser(role, help=help, description=help)
+    role = parser.parse_args(arguments).role
+    try:
+        settings = Settings.load()
+        return _run(role, settings)
+    except SettingsError as error:
+        sys.stderr.write(f"agent-app: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(role: str, settings: Settings) -> int:
+    from agent_app import logs
+    from agent_app.migrate import MigrationFailed, run
+    from agent_app.secrets import SecretError
+
+    logs.configure(settings, role)
+    try:
+        if role == "migrate":
+            run(settings)
+        else:
+            from agent_app import server
+
+            asyncio.run(server.serve(settings) if role == "serve" else server.work(settings))
+    except (SecretError, MigrationFailed) as error:
+        sys.stderr.write(f"agent-app: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

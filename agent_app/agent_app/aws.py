@@ -1,0 +1,23 @@
+"""AWS clients. AWS_ENDPOINT_URL and the credentials' chain are botocore's own."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+
+def client(service: str, region: str | None, *, read_timeout: float = 10) -> AbstractAsyncContextManager[Any]:
+    """A client of one service; imported here, since a replica without AWS need not carry botocore."""
+    from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it ships no types
+    from aiobotocore.session import get_session  # type: ignore[import-untyped]  # nor here
+
+    config = AioConfig(
+        connect_timeout=3,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=20,
+    )
+    opened: AbstractAsyncContextManager[Any] = get_session().create_client(
+        service, region_name=region, config=config
+    )
+    return opened

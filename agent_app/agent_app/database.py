@@ -1,0 +1,150 @@
+"""Postgres: the tables, and connections that survive a rotation of the password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from agent_app import secrets
+from agent_app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+metadata = MetaData()
+_NOW = func.now()
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # Several fleets may share a database: ids and keys are each fleet's own.
+    Column("fleet", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("turns", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("fleet", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    ForeignKeyConstraint(["fleet", "session_id"], ["sessions.fleet", "sessions.id"], ondelete="CASCADE"),
+    Index("messages_by_session", "fleet", "session_id", "id"),
+)
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("fleet", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("result", JSONB(none_as_null=True)),
+    Column("error", Text),
+    Column("idempotency_key", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    UniqueConstraint("fleet", "idempotency_key", name="tasks_by_idempotency_key"),
+)
+
+
+class Login:
+    """The credentials in use; read again from the secret when the database refuses them."""
+
+    def __init__(self, settings: Settings, credentials: secrets.Credentials | None) -> None:
+        if settings.database_url is None:
+            raise ValueError("Login needs settings.database_url")
+        self._settings = settings
+        self._url: SecretStr = settings.database_url
+        self._credentials = credentials
+
+    @property
+    def conninfo(self) -> str:
+        return self._url.get_secret_value()
+
+    def parameters(self) -> dict[str, Any]:
+        """What psycopg's connect takes beside the URL."""
+        # Prepared statements would pin the connections of an RDS Proxy.
+        options: dict[str, Any] = {
+            "connect_timeout": 5,
+            "prepare_threshold": None,
+            "application_name": f"agent-app {self._settings.fleet}"[:63],
+        }
+        if self._credentials is not None:
+            options["user"] = self._credentials.username
+            options["password"] = self._credentials.password.get_secret_value()
+        return options
+
+    async def renew(self) -> bool:
+        """Reads the secret again; whether it holds something new."""
+        fresh = await secrets.database_credentials(self._settings)
+        if fresh is None or fresh == self._credentials:
+            return False
+        self._credentials = fresh
+        log.info("the database refused the login; its secret holds a new one")
+        return True
+
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """A connection.
+
+        Raises:
+            psycopg.OperationalError: the database cannot be reached, or refuses what the secret now holds.
+        """
+        try:
+            return await psycopg.AsyncConnection.connect(self.conninfo, **self.parameters())
+        except psycopg.OperationalError as error:
+            if not refused(error) or not await self.renew():
+                raise
+            return await psycopg.AsyncConnection.connect(self.conninfo, **self.parameters())
+
+
+def refused(error: psycopg.OperationalError) -> bool:
+    """Whether it was the login that failed; while connecting, libpq says so only in its text."""
+    said = str(error)
+    return "authentication failed" in said or ("role" in said and "does not exist" in said)
+
+
+def open_engine(settings: Settings, login: Login) -> AsyncEngine:
+    """The pool; it connects on first use. Statements' parameters (what people say) are kept out of errors."""
+    pool: dict[str, Any] = (
+        {"pool_size": settings.database_pool_size, "max_overflow": 0, "pool_timeout": 5, "pool_recycle": 1800}
+        if settings.database_pool_size
+        else {"poolclass": NullPool}
+    )
+    return create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=login.connect,
+        pool_pre_ping=bool(settings.database_pool_size),
+        hide_parameters=True,
+        **pool,
+    )

@@ -1,0 +1,62 @@
+"""What /metrics shows. Each service has a registry of its own, so that two can live in one process."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+#: From a cached answer to the slowest model's.
+_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """The counters, one attribute each; labels are of few values, never ids."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        registry = self.registry
+        self.requests = Counter(
+            "agent_app_http_requests",
+            "HTTP requests answered",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "agent_app_http_request_seconds",
+            "Time to answer",
+            ("method", "route"),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.requests_in_flight = Gauge(
+            "agent_app_http_requests_in_flight", "HTTP requests being answered", registry=registry
+        )
+        self.tasks = Counter(
+            "agent_app_tasks",
+            "Deliveries handled: succeeded, retried, failed, duplicate, handed_back, lost, malformed",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        self.task_seconds = Histogram(
+            "agent_app_task_seconds", "Time a task ran", ("kind",), registry=registry, buckets=_SECONDS
+        )
+        self.tasks_in_flight = Gauge("agent_app_tasks_in_flight", "Tasks running here", registry=registry)
+        self.llm_requests = Counter(
+            "agent_app_llm_requests", "Calls of a model", ("model", "outcome"), registry=registry
+        )
+        self.llm_tokens = Counter(
+            "agent_app_llm_tokens", "Tokens by direction", ("model", "direction"), registry=registry
+        )
+        self.cache_failures = Counter(
+            "agent_app_history_cache_failures", "Times Redis failed and Postgres answered", registry=registry
+        )
+
+    def exposition(self) -> bytes:
+        """The Prometheus text format, version 0.0.4."""
+        return generate_latest(self.registry)

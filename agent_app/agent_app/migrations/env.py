@@ -1,0 +1,13 @@
+"""Runs the revisions on the connection that `agent_app.migrate` holds the lock with."""
+
+from alembic import context
+
+from agent_app.database import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,95 @@
+"""Errors as the client sees them: `application/problem+json`, RFC 9457."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):
+    """An answer that is an error; `detail` says what is wrong and the way out, and never holds a secret."""
+
+    def __init__(
+        self, status: int, detail: str, *, retry_after: int | None = None, **extensions: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+        self.extensions = extensions
+
+
+class Unavailable(Problem):
+    """Something the service depends on does not answer now."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(503, f"{what} cannot be reached now; try again in a few seconds.", retry_after=5)
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """The response for a problem."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.extensions,
+    }
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if request_id:
+        body["request_id"] = request_id
+    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+
+
+async def _problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 (registered for this class alone)
+    return answer(error)
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for this class alone)
+    response = answer(Problem(error.status_code, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this class alone)
+    errors = [
+        {"pointer": "/".join(map(str, ("#", *item["loc"][1:]))), "in": item["loc"][0], "detail": item["msg"]}
+        for item in error.errors()
+    ]
+    first = errors[0]
+    detail = f"{first['in']} {first['pointer']}: {first['detail']}"
+    return answer(Problem(422, detail, errors=errors))
+
+
+def register(app: FastAPI) -> None:
+    """Makes every error of the application a problem document."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+
+
+def translated(error: BaseException) -> Problem:
+    """The problem for an error that nobody expected: 503 if a store is away, else 500 without its text."""
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import InterfaceError, OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+        return Unavailable("The database")
+    if isinstance(error, RedisError):
+        return Unavailable("Redis")
+    return Problem(500, "Something went wrong here; the log has it under this request_id.")

@@ -1,0 +1,135 @@
+"""What the environment's variables may say; read once, at start."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "AGENT_APP_"
+
+
+class SettingsError(Exception):
+    """A variable is wrong; the message says which, its value, what is allowed and the way out."""
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            wrong = parts.scheme not in schemes or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError(f"must be a URL such as {schemes[0]}://host:port/..., scheme one of {schemes}")
+        return value
+
+    return AfterValidator(check)
+
+
+#: Connection URLs are secrets, since outside a fleet they may carry a password.
+RedisUrl = Annotated[SecretStr, _url("rediss", "redis")]
+DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+HttpUrl = Annotated[SecretStr, _url("https", "http")]
+SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(BaseSettings):
+    """Everything is optional: without a store the service keeps its state in its own memory.
+
+    Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    fleet: str = Field("agent", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    environment: str = Field("local", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    host: str = "0.0.0.0"  # noqa: S104 (a pod is reached from outside it)
+    port: int = Field(8000, ge=0, le=65535)
+    log_level: LogLevel = "info"
+    max_body_bytes: int = Field(1_048_576, ge=1024, le=16_777_216)
+
+    redis_url: RedisUrl | None = None
+    redis_secret_arn: SecretArn | None = None
+    database_url: DatabaseUrl | None = None
+    database_secret_arn: SecretArn | None = None
+    database_pool_size: int = Field(5, ge=0, le=100, description="0 keeps no connection open between uses")
+    history_messages: int = Field(40, ge=2, le=1000, description="How many messages the model sees")
+    history_seconds: int = Field(86_400, ge=1, description="How long Redis keeps an idle session")
+
+    queue_url: HttpUrl | None = None
+    task_timeout: float = Field(300, gt=0, le=43_200, description="The longest a task may take")
+    drain_seconds: float | None = Field(None, ge=0, le=43_200, description="Default: the task timeout")
+    worker_concurrency: int = Field(4, ge=1, le=1000)
+    max_attempts: int = Field(5, ge=1, le=1000, description="The queue's maxReceiveCount")
+    poll_seconds: int = Field(5, ge=0, le=20, description="One long poll; an idle worker stops within it")
+    visibility_seconds: int | None = Field(None, ge=1, le=43_200, description="Default: the queue's own")
+    retry_seconds: int = Field(2, ge=0, le=900, description="Before the second attempt; doubles after each")
+    artifact_bucket: str | None = None
+
+    model: str | None = Field(None, min_length=1)
+    model_timeout: float = Field(60, gt=0, le=3600)
+    llm_secret_arn: SecretArn | None = None
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    llm_api_key: SecretStr | None = Field(None, validation_alias="LLM_API_KEY")
+    openai_base_url: HttpUrl | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    anthropic_base_url: HttpUrl | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+
+    #: botocore itself reads AWS_DEFAULT_REGION alone; pods are given AWS_REGION.
+    aws_region: str | None = Field(
+        None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=r"^[a-z0-9-]+$"
+    )
+
+    @model_validator(mode="after")
+    def _secrets_belong_to_urls(self) -> Self:
+        for name in ("redis", "database"):
+            if getattr(self, f"{name}_secret_arn") and not getattr(self, f"{name}_url"):
+                variable = f"{PREFIX}{name.upper()}_SECRET_ARN"
+                raise ValueError(f"{variable} is set without {PREFIX}{name.upper()}_URL: set both or neither")
+        return self
+
+    @property
+    def drain_limit(self) -> float:
+        """How long work in hand may go on after SIGTERM."""
+        return self.task_timeout if self.drain_seconds is None else self.drain_seconds
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Reads the environment.
+
+        Raises:
+            SettingsError: one message for all that is wrong.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = [_sentence(problem) for problem in error.errors(include_url=False)]
+            raise SettingsError("\n".join(problems)) from None
+
+
+def _sentence(problem: Any) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return f"{message}."
+    name = str(problem["loc"][0])
+    field = Settings.model_fields.get(name)
+    variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
+    default = field.default if field is not None else None
+    way_out = f"the default {default!r}" if default is not None else "none"
+    return f"{variable} is {_shown(variable)}: {message}. Correct it, or unset it for {way_out}."
+
+
+def _shown(variable: str) -> str:
+    if variable.endswith("_KEY"):
+        return "set to a hidden value"
+    value = os.environ.get(variable, os.environ.get(variable.lower(), ""))
+    # A password may hold '@' or '/' or '?': all up to the last '@' is hidden.
+    return repr(re.sub(r"//.*@", "//***@", value)[:200])

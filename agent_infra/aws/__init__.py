@@ -1,0 +1,1 @@
+"""The building blocks on AWS: one noun, one component, one file."""

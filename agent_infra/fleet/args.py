@@ -1,0 +1,174 @@
+"""What can be said about a fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+import pulumi
+from pydantic import AfterValidator, Field, model_validator
+
+from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.quantity import cpu_millis, memory_bytes
+
+
+def _cpu(text: str) -> str:
+    cpu_millis(text)
+    return text
+
+
+def _memory(text: str) -> str:
+    memory_bytes(text)
+    return text
+
+
+Cpu = Annotated[str, AfterValidator(_cpu)]
+Memory = Annotated[str, AfterValidator(_memory)]
+#: A DNS label with room for the suffixes that Kubernetes and this library put behind it.
+FleetName = Annotated[
+    str,
+    shaped(
+        r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
+        "up to 40 lower-case letters, digits and dashes, a letter first and no dash last",
+    ),
+]
+
+
+class Resources(Args):
+    """What one pod may use. The requests are reserved for it; above the limits it is slowed or ended."""
+
+    cpu: Cpu = "250m"
+    memory: Memory = "256Mi"
+    cpu_limit: Cpu = "500m"
+    memory_limit: Memory = "512Mi"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for request, limit, measure in (
+            ("cpu", "cpu_limit", cpu_millis),
+            ("memory", "memory_limit", memory_bytes),
+        ):
+            if measure(getattr(self, request)) > measure(getattr(self, limit)):
+                raise ValueError(
+                    f"{request} {getattr(self, request)} is above {limit} {getattr(self, limit)}; "
+                    "lower the request or raise the limit"
+                )
+        return self
+
+
+class Replicas(Args):
+    """How many pods run: from `min` to `max` an autoscaler decides; where they are equal there is none."""
+
+    min: int = Field(default=3, ge=1, le=1000)
+    max: int = Field(default=10, ge=1, le=1000)
+    target_cpu: int = Field(default=70, ge=1, le=100)
+    """The share of the CPU request, in percent, that the autoscaler aims at."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}; lower min or raise max")
+        return self
+
+
+class Worker(Args):
+    """The pods that work on queued tasks."""
+
+    replicas: Replicas = Replicas(min=1)
+    resources: Resources = Resources()
+
+
+class SecretKey(Args):
+    """One entry of a Kubernetes secret."""
+
+    name: str
+    key: str
+    optional: bool = False
+    """Whether a pod starts without it."""
+
+
+class CacheConnection(Args):
+    """A Redis that the fleet uses, such as a `RedisCache`'s."""
+
+    url: MaybeOutput[str]
+    secret_arn: MaybeOutput[str] | None = None
+
+
+class DatabaseConnection(Args):
+    """A Postgres that the fleet uses, such as a `Database`'s."""
+
+    url: MaybeOutput[str]
+    secret_arn: MaybeOutput[str] | None = None
+
+
+class QueueConnection(Args):
+    """A queue that the fleet works on, such as a `WorkQueue`'s."""
+
+    url: MaybeOutput[str]
+    arn: MaybeOutput[str]
+
+
+class BucketConnection(Args):
+    """A bucket for what the agents make, such as a `Storage`'s."""
+
+    name: MaybeOutput[str]
+    arn: MaybeOutput[str]
+
+
+class AgentFleetArgs(Args):
+    """The arguments of `AgentFleet`."""
+
+    image: str | ImageBuild | pulumi.Output[str]
+    """A ready image, best by its digest (`repository@sha256:...`), or how to build one."""
+    fleet_name: FleetName | None = None
+    """What the Kubernetes objects are called; the component's name where it is not said."""
+    namespace: MaybeOutput[str] = "default"
+    part_of: str | None = None
+    """The label app.kubernetes.io/part-of; the fleet's name where it is not said."""
+    environment_name: str | None = None
+    """Such as dev; the stack's name where it is not said."""
+
+    command: Sequence[str] = ("agent-app", "serve")
+    worker_command: Sequence[str] = ("agent-app", "work")
+    migrate_command: Sequence[str] = ("agent-app", "migrate")
+    """Run in every pod before it starts, where there is a database."""
+    port: int = Field(default=8000, ge=1024, le=65535)
+    """Where the container listens; below 1024 it would need to be root."""
+    service_port: int = Field(default=80, ge=1, le=65535)
+    replicas: Replicas = Replicas()
+    resources: Resources = Resources()
+    worker: Worker = Worker()
+    """Used where there is a queue."""
+    task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
+    """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    cache: CacheConnection | None = None
+    database: DatabaseConnection | None = None
+    queue: QueueConnection | None = None
+    bucket: BucketConnection | None = None
+    llm_secret_arn: MaybeOutput[str] | None = None
+    """A Secrets Manager secret: a JSON object with any of OPENAI_API_KEY, ANTHROPIC_API_KEY, LLM_API_KEY."""
+    model: str | None = None
+    """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
+    secret_environment: Mapping[str, SecretKey] = {}
+    """Environment variables out of Kubernetes secrets, such as LLM_API_KEY from agent-secrets/llm-api-key."""
+    kubernetes_secrets: Mapping[str, Mapping[str, pulumi.Output[Any]]] = {}
+    """Kubernetes secrets to make: a name to its keys and their values, as `Output`s."""
+
+    cluster_name: MaybeOutput[str] | None = None
+    """The EKS cluster in which the pods get an AWS role of their own; without it they have none."""
+    region: MaybeOutput[str] | None = None
+    """Where the pods call AWS."""
+
+    extra_environment: Mapping[str, MaybeOutput[str]] = {}
+    """More environment variables; they win over the fleet's own."""
+    extra_pod_spec: Mapping[str, Any] = {}
+    """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
+    are merged by name, all else is replaced. The container is called `agent`."""
+    extra_policy_statements: Sequence[Mapping[str, Any]] = ()
+    """More IAM statements for the pods' role."""
+    tags: Mapping[str, str] = {}
+    """On what AWS keeps for the fleet."""

@@ -1,0 +1,186 @@
+"""What a kubelet would work out of a pod template: the command and the environment of a process."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent_infra.local.fleets.manifests import Manifests, Object, namespace_of
+
+#: The services of this machine speak no TLS: what a pod would use, and what a local process uses instead.
+_WITHOUT_TLS = (
+    (re.compile(r"^rediss://"), "redis://"),
+    (re.compile(r"\bsslmode=(require|verify-ca|verify-full)\b"), "sslmode=disable"),
+)
+_POD_ADDRESS = "127.0.0.1"
+
+
+class CannotRun(Exception):
+    """A pod that this machine cannot run, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How a container is asked whether it is ready: an HTTP path, or none for a TCP connection."""
+
+    path: str | None
+    failures: int = 3
+
+
+@dataclass(frozen=True)
+class Pod:
+    """Everything that the processes of one replica are started with, but their port."""
+
+    name: str
+    command: tuple[str, ...]
+    init_commands: tuple[tuple[str, ...], ...]
+    variables: Mapping[str, str]
+    init_variables: tuple[Mapping[str, str], ...]
+    readiness: Probe
+    liveness: Probe | None
+    grace_seconds: float
+    deadline_seconds: float
+    image: str
+
+    @property
+    def revision(self) -> str:
+        """Changes with anything that the processes depend on; tells nothing of what it is."""
+        told = json.dumps(
+            [
+                self.command,
+                self.init_commands,
+                dict(self.variables),
+                [dict(each) for each in self.init_variables],
+                self.image,
+            ],
+            sort_keys=True,
+        )
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def plan(deployment: Object, manifests: Manifests, *, identity: Mapping[str, str]) -> Pod:
+    """A Deployment's pod as processes of this machine.
+
+    Args:
+        deployment: the object.
+        manifests: the ConfigMaps and Secrets it refers to.
+        identity: the variables that stand for its Pod Identity.
+
+    Raises:
+        CannotRun: a reference leads nowhere, or the container says no command that is here.
+    """
+    template = deployment["spec"]["template"]["spec"]
+    container = template["containers"][0]
+    inits = template.get("initContainers") or []
+    return Pod(
+        name=deployment["metadata"]["name"],
+        command=_command(container),
+        init_commands=tuple(_command(init) for init in inits),
+        variables=_variables(container, deployment, manifests, identity),
+        init_variables=tuple(_variables(init, deployment, manifests, identity) for init in inits),
+        readiness=_probe(container.get("readinessProbe")) or Probe(None),
+        liveness=_probe(container.get("livenessProbe")),
+        grace_seconds=float(template.get("terminationGracePeriodSeconds", 30)),
+        deadline_seconds=min(float(deployment["spec"].get("progressDeadlineSeconds", 60)), 60.0),
+        image=str(container.get("image")),
+    )
+
+
+def _probe(said: Object | None) -> Probe | None:
+    if not said:
+        return None
+    return Probe((said.get("httpGet") or {}).get("path"), int(said.get("failureThreshold", 3)))
+
+
+def _command(container: Object) -> tuple[str, ...]:
+    said = [*(container.get("command") or []), *(container.get("args") or [])]
+    if not said:
+        raise CannotRun(
+            f"its container {container['name']!r} leaves the command to the image "
+            f"{container.get('image')!r}, which is not run here: say `command` for it."
+        )
+    beside = Path(sys.executable).parent / said[0]
+    found = str(beside) if beside.exists() else shutil.which(said[0])
+    if found is None:
+        raise CannotRun(
+            f"its container {container['name']!r} runs {said[0]!r}, which is neither in this Python's "
+            "environment nor on PATH: install it there."
+        )
+    return (found, *said[1:])
+
+
+def _variables(
+    container: Object, deployment: Object, manifests: Manifests, identity: Mapping[str, str]
+) -> dict[str, str]:
+    namespace = namespace_of(deployment)
+    values: dict[str, str] = {}
+    for source in container.get("envFrom") or []:
+        for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            if reference := source.get(key):
+                content = _data(manifests, kind, namespace, reference) or {}
+                values.update({f"{source.get('prefix', '')}{name}": value for name, value in content.items()})
+    for entry in container.get("env") or []:
+        value = entry.get("value")
+        if value is None and (source := entry.get("valueFrom")):
+            value = _referred(source, deployment, manifests)
+        if value is not None:
+            values[entry["name"]] = str(value)
+    plain = {name: _without_tls(value) for name, value in values.items()}
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **identity, **plain}
+
+
+def _without_tls(value: str) -> str:
+    for pattern, replacement in _WITHOUT_TLS:
+        value = pattern.sub(replacement, value)
+    return value
+
+
+def _referred(source: Object, deployment: Object, manifests: Manifests) -> str | None:
+    namespace = namespace_of(deployment)
+    for key, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        if reference := source.get(key):
+            content = _data(manifests, kind, namespace, reference)
+            if content is not None and reference["key"] in content:
+                return content[reference["key"]]
+            if reference.get("optional"):
+                return None
+            raise CannotRun(
+                f"it wants the key {reference['key']!r} of the {kind} {reference['name']!r} in namespace "
+                f"{namespace!r}, and there is none: create it in the stack."
+            )
+    path = str((source.get("fieldRef") or {}).get("fieldPath"))
+    fields = {
+        "metadata.name": deployment["metadata"]["name"],
+        "metadata.namespace": namespace,
+        "status.podIP": _POD_ADDRESS,
+        "status.hostIP": _POD_ADDRESS,
+        "spec.nodeName": "localhost",
+    }
+    return fields.get(path)
+
+
+def _data(
+    manifests: Manifests, kind: str, namespace: str, reference: Mapping[str, Any]
+) -> dict[str, str] | None:
+    content = manifests.find(kind, namespace, reference["name"])
+    if content is None:
+        if reference.get("optional"):
+            return None
+        raise CannotRun(
+            f"it wants the {kind} {reference['name']!r} in namespace {namespace!r}, and there is none: "
+            "create it in the stack."
+        )
+    data: dict[str, str] = dict(content.get("data") or {})
+    if kind == "Secret":
+        data = {key: base64.b64decode(value).decode() for key, value in data.items()}
+        data.update(content.get("stringData") or {})
+    return data

@@ -1,0 +1,13 @@
+"""The data services of a local environment: moto's server, a real Redis and a real Postgres."""
+
+from agent_infra.local.services.services import (
+    NAMES,
+    ServiceState,
+    ServiceStatus,
+    generation,
+    start,
+    status,
+    stop,
+)
+
+__all__ = ["NAMES", "ServiceState", "ServiceStatus", "generation", "start", "status", "stop"]

@@ -1,0 +1,113 @@
+"""The tools kept for a user: whole or not at all, and got by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from agent_infra.local.environment import write_private
+from agent_infra.local.progress import Report
+from agent_infra.local.tools.places import platform_name
+
+_STAGING = ".new-"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A tool in the cache, not yet tried out."""
+
+    bin: Path
+    source: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Cache:
+    """`<cache>/tools`, with a directory for each version and platform."""
+
+    root: Path
+    version: str
+    """The engine's version, which everything here goes with."""
+
+    @property
+    def bin(self) -> Path:
+        """One directory for all: the engine warns of a language host that is not beside it."""
+        return self._home / "bin"
+
+    @property
+    def _home(self) -> Path:
+        return self.root / f"pulumi-{self.version}-{platform_name()}"
+
+    def kept(self, tool: str) -> Kept | None:
+        try:
+            record = json.loads(self._record(tool).read_text())
+            return Kept(self.bin, record["source"], record["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def locked(self, report: Report) -> Iterator[None]:
+        """Waits until no other process gets tools, then clears what a killed one left.
+
+        The operating system frees the lock when its holder ends, however it ends.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("a+") as file:
+            _wait(file, report)
+            for leftover in self.root.glob(f"{_STAGING}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A directory to make a tool in, removed in any case; with the lock held."""
+        path = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def publish(self, tool: str, files: Sequence[Path], *, source: str, version: str) -> None:
+        """Puts finished programs in their place, each in one step, with the lock held.
+
+        The record comes last: without it the tool counts as missing.
+        """
+        record = self._record(tool)
+        record.unlink(missing_ok=True)
+        self.bin.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.rename(self.bin / file.name)
+        write_private(record, json.dumps({"source": source, "version": version}))
+
+    def _record(self, tool: str) -> Path:
+        return self._home / f"{tool}.json"
+
+
+def _wait(file: TextIO, report: Report) -> None:
+    told = False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                file.seek(0)
+                holder = file.read(20).strip()
+                who = f"process {holder}" if holder.isdigit() else "another process"
+                report(f"Waiting for {who}, which is getting the Pulumi engine")
+                told = True
+            time.sleep(0.2)
+        else:
+            return

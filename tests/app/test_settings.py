@@ -1,0 +1,100 @@
+"""Settings: what is allowed, and the message for what is not."""
+
+from __future__ import annotations
+
+import pytest
+from agent_app.__main__ import main
+from agent_app.model import choose
+from agent_app.secrets import LlmKeys
+from agent_app.settings import Settings, SettingsError
+from pydantic import SecretStr
+
+
+def test_nothing_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load()
+    assert (settings.port, settings.task_timeout, settings.drain_limit) == (8000, 300, 300)
+
+
+def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_APP_PORT_NAME", "tcp://10.0.0.1:80")
+    Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AGENT_APP_PORT", "80000", "'80000': Input should be less than or equal to 65535"),
+        ("AGENT_APP_PORT", "tcp://10.0.0.1:80", "unset it for the default 8000"),
+        ("AGENT_APP_LOG_LEVEL", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("AGENT_APP_TASK_TIMEOUT", "0", "greater than 0"),
+        ("AGENT_APP_REDIS_URL", "localhost", "must be a URL such as rediss://host:port/"),
+        ("AGENT_APP_QUEUE_URL", "arn:aws:sqs:eu:1:q", "must be a URL such as https://"),
+        ("AGENT_APP_DATABASE_SECRET_ARN", "my-secret", "should match pattern"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed_and_the_exit_status_is_2(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["serve"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"agent-app: {variable} is ")
+    assert said in message
+    assert "Traceback" not in message
+
+
+def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_APP_PORT", "x")
+    monkeypatch.setenv("AGENT_APP_MAX_ATTEMPTS", "y")
+    with pytest.raises(SettingsError, match=r"AGENT_APP_PORT(.|\n)*AGENT_APP_MAX_ATTEMPTS"):
+        Settings.load()
+
+
+def test_a_password_in_a_wrong_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_APP_DATABASE_URL", "mysql://me:hush/hu@sh?@db:3306/x")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert "hush" not in str(raised.value)
+    assert "mysql://***@db:3306/x" in str(raised.value)
+
+
+def test_a_password_in_a_right_url_is_not_shown_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_APP_DATABASE_URL", "postgresql://me:hush@db:5432/x")
+    assert "hush" not in repr(Settings.load())
+
+
+def test_a_worker_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["work"]) == 2
+    assert "AGENT_APP_QUEUE_URL is not set" in capsys.readouterr().err
+
+
+def test_migrate_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate"]) == 2
+    assert "AGENT_APP_DATABASE_URL is not set" in capsys.readouterr().err
+
+
+OPENAI, ANTHROPIC = LlmKeys(openai=SecretStr("a")), LlmKeys(anthropic=SecretStr("b"))
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "chosen"),
+    [
+        (None, LlmKeys(), ("built-in", "built-in")),
+        ("built-in", OPENAI, ("built-in", "built-in")),
+        (None, OPENAI, ("openai", "gpt-5-mini")),
+        (None, ANTHROPIC, ("anthropic", "claude-haiku-4-5")),
+        ("openai:gpt-x", OPENAI, ("openai", "gpt-x")),
+        ("claude-x", ANTHROPIC, ("anthropic", "claude-x")),
+        ("llama-3", OPENAI, ("openai", "llama-3")),
+    ],
+)
+def test_the_model_follows_the_setting_and_the_keys(
+    model: str | None, keys: LlmKeys, chosen: tuple[str, str]
+) -> None:
+    assert choose(Settings(model=model), keys) == chosen
+
+
+@pytest.mark.parametrize("model", ["claude-x", "anthropic:claude-x", "mistral:large", "openai:"])
+def test_a_model_that_cannot_be_used_is_an_error(model: str) -> None:
+    with pytest.raises(SettingsError, match="AGENT_APP_MODEL"):
+        choose(Settings(model=model), OPENAI)

@@ -1,0 +1,109 @@
+"""The vendors' models, against a server on loopback that speaks as they do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from agent_app.model import Message, ModelFailed
+from agent_app.secrets import LlmKeys
+from agent_app.settings import Settings
+from pydantic import SecretStr
+
+from agent_app import model
+
+KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
+HISTORY = [Message("user", "I am Ada"), Message("assistant", "Hello Ada")]
+
+
+class Vendor(ThreadingHTTPServer):
+    """Answers with `status`; keeps what it was asked."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Vendor
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append((self.path, body, dict(self.headers)))
+        answer = _ANTHROPIC if self.path.endswith("/messages") else _OPENAI
+        text = json.dumps(answer if self.server.status == 200 else {"error": {"message": "hush"}}).encode()
+        self.send_response(self.server.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+_OPENAI = {
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "You are Ada"}}
+    ],
+    "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
+}
+_ANTHROPIC = {
+    "id": "m1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "You are Ada"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 11, "output_tokens": 3},
+}
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    with Vendor() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _settings(vendor: Vendor, name: str) -> Settings:
+    urls = {"OPENAI_BASE_URL": f"{vendor.url}/v1", "ANTHROPIC_BASE_URL": vendor.url}
+    return Settings.model_validate({"model": name, **urls})
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-x", "anthropic:claude-x"])
+async def test_a_vendor_answers_with_the_history_in_view(vendor: Vendor, name: str) -> None:
+    answering = model.build(_settings(vendor, name), KEYS)
+    reply = await answering.reply(HISTORY, "who am I?")
+    assert (reply.text, reply.input_tokens, reply.output_tokens) == ("You are Ada", 11, 3)
+    assert reply.model == name.split(":")[1]
+    _, body, _ = vendor.asked[0]
+    said = json.dumps(body["messages"])
+    assert said.index("I am Ada") < said.index("Hello Ada") < said.index("who am I?")
+
+
+async def test_a_vendors_error_keeps_its_text_to_itself(vendor: Vendor) -> None:
+    vendor.status = 401
+    answering = model.build(_settings(vendor, "openai:gpt-x"), KEYS)
+    with pytest.raises(ModelFailed) as raised:
+        await answering.reply([], "hello")
+    assert raised.value.status == 502
+    assert raised.value.detail == "The model gpt-x answered with HTTP status 401."

@@ -1,0 +1,172 @@
+"""The one mock of the engine: it records what a program registers, and is asked when it has drained."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.stack import run_pulumi_func
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+ZONES = [f"{REGION}{letter}" for letter in "abc"]
+
+
+@dataclass
+class Registered:
+    """One resource as it was registered; secrets in the inputs are plain, `secrets` names them."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    provider: str = ""
+    parent: str = ""
+    protect: bool = False
+    ignore_changes: list[str] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Recorded:
+    """Everything that a program registered, and what it returned."""
+
+    resources: list[Registered]
+    calls: list[str]
+    result: Any = None
+
+    def of(self, type: str) -> list[Registered]:
+        return [resource for resource in self.resources if resource.type == type]
+
+    def one(self, type: str, name: str | None = None) -> Registered:
+        found = [resource for resource in self.of(type) if name in (None, resource.name)]
+        assert len(found) == 1, (
+            f"{len(found)} of {type} {name or ''}: {[item.name for item in self.of(type)]}"
+        )
+        return found[0]
+
+
+class _Mocks(mocks.Mocks):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        arn = f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:{REGION}:{ACCOUNT}:{args.name}"
+        computed = {
+            "arn": arn,
+            "name": args.name,
+            "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{args.name}",
+            "bucket": args.name,
+            "port": 6379 if "elasticache" in args.typ else 5432,
+            "address": f"{args.name}.rds.amazonaws.com",
+            "endpoint": f"{args.name}.endpoint",
+            "primaryEndpointAddress": f"{args.name}.cache.amazonaws.com",
+            "masterUserSecrets": [{"secretArn": f"{arn}-master"}],
+            "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{args.name}",
+            "repoDigest": f"{args.inputs.get('imageName')}@sha256:{'0' * 64}",
+            "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+        }
+        state = {**computed, **args.inputs}
+        if args.typ == "aws:eks/cluster:Cluster":
+            state["vpcConfig"] = {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
+        return args.resource_id or f"{args.name}-id", state
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        self.calls.append(args.token)
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
+            "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": REGION},
+            "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "drawn-password"},
+            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "token"},
+        }
+        return answers[args.token], []
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, recorder: _Mocks) -> None:
+        super().__init__(recorder)
+        self.recorded: list[Registered] = []
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        with _loop_of_this_call():
+            self._note(request)
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's is untyped
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        with _loop_of_this_call():
+            return super().Invoke(request)  # type: ignore[no-untyped-call] # the SDK's is untyped
+
+    def _note(self, request: Any) -> None:
+        raw = rpc.deserialize_properties(request.object, keep_unknowns=True)
+        self.recorded.append(
+            Registered(
+                type=request.type,
+                name=request.name,
+                inputs=_plain(raw),
+                provider=request.provider,
+                parent=request.parent.rsplit("::", 1)[-1],
+                protect=request.protect,
+                ignore_changes=list(request.ignoreChanges),
+                secrets={key for key, value in raw.items() if rpc.is_rpc_secret(value)},
+            )
+        )
+
+
+@contextmanager
+def _loop_of_this_call() -> Iterator[None]:
+    """The mock monitor wants an event loop in each worker thread, and leaves it open."""
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _plain(value: Any) -> Any:
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def record(program: Callable[[], Any], *, stack: str = "test") -> Recorded:
+    """Runs a program to its end against the mock; its errors are raised here."""
+    recorder = _Mocks()
+    monitor = _Monitor(recorder)
+    returned: list[Any] = []
+
+    async def run() -> Any:
+        mocks.set_mocks(recorder, project="agent-infra", stack=stack, monitor=monitor)
+        settings.SETTINGS.rpc_manager.clear()
+        settings.SETTINGS.outputs.clear()
+        try:
+            await run_pulumi_func(lambda: returned.append(program()))
+            return await pulumi.Output.from_input(returned[0]).future() if returned else None
+        finally:
+            # What a failed program leaves behind waits for resources that never come.
+            await _end_others()
+
+    with asyncio.Runner() as runner:
+        result = runner.run(run())
+    return Recorded(monitor.recorded, recorder.calls, result)
+
+
+async def _end_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,0 +1,128 @@
+"""The whole platform from the settings that are shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from agent_infra import AgentPlatform, AgentPlatformArgs, Settings, secret_variables
+from tests.unit.recording import Recorded, record
+
+ROOT = Path(__file__).parents[2]
+
+
+def platform(environment: str, *, rehearsal: bool = False, **variables: str) -> Recorded:
+    config = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text())["config"]
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    settings = Settings.load(texts, environment)
+    if rehearsal:
+        settings = settings.for_rehearsal()
+
+    def program() -> Any:
+        args = AgentPlatformArgs(
+            settings=settings, project_dir=str(ROOT), variables=secret_variables(settings, variables)
+        )
+        return pulumi.Output.from_input(AgentPlatform("agents", args).outputs)
+
+    return record(program, stack=environment)
+
+
+@pytest.fixture(scope="module")
+def prod() -> Recorded:
+    return platform("prod")
+
+
+@pytest.fixture(scope="module")
+def local() -> Recorded:
+    return platform("local", OPENAI_API_KEY="sk-1")
+
+
+def test_only_the_cluster_may_connect_to_the_data_services(prod: Recorded) -> None:
+    rules = prod.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert sorted(rule.inputs["fromPort"] for rule in rules) == [5432, 6379]
+    assert {rule.inputs["referencedSecurityGroupId"] for rule in rules} == {"sg-cluster"}
+
+
+def test_data_services_are_in_isolated_subnets_and_the_cluster_in_private_ones(prod: Recorded) -> None:
+    isolated = [f"agents-network-isolated-{index}-id" for index in range(3)]
+    assert prod.one("aws:rds/subnetGroup:SubnetGroup").inputs["subnetIds"] == isolated
+    assert prod.one("aws:elasticache/subnetGroup:SubnetGroup").inputs["subnetIds"] == isolated
+    subnets = prod.one("aws:eks/cluster:Cluster").inputs["vpcConfig"]["subnetIds"]
+    assert subnets == [f"agents-network-private-{index}-id" for index in range(3)]
+
+
+def test_the_namespace_holds_its_pods_to_the_restricted_standard(prod: Recorded) -> None:
+    metadata = prod.one("kubernetes:core/v1:Namespace").inputs["metadata"]
+    assert metadata["name"] == "agents"
+    assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_kubernetes_objects_are_made_in_the_platforms_cluster(prod: Recorded) -> None:
+    objects = [item for item in prod.resources if item.type.startswith("kubernetes:")]
+    assert objects
+    assert all("agents-cluster-kubernetes" in item.provider for item in objects)
+
+
+def test_prods_fleet_is_built_into_its_own_registry_and_deployed_by_digest(prod: Recorded) -> None:
+    image = prod.one("docker:index/image:Image").inputs
+    assert "/agents-support-images:" in image["imageName"]
+    assert (
+        "registry" in prod.one("docker:index/image:Image").secrets or image["registry"]["username"] == "AWS"
+    )
+    template = prod.one("kubernetes:apps/v1:Deployment", "support").inputs["spec"]["template"]
+    assert "@sha256:" in template["spec"]["containers"][0]["image"]
+
+
+def test_what_holds_data_is_protected_in_prod_and_not_in_its_rehearsal(prod: Recorded) -> None:
+    rehearsed = platform("prod", rehearsal=True)
+
+    def protection(recorded: Recorded) -> tuple[Any, ...]:
+        return (
+            recorded.one("aws:rds/instance:Instance").inputs["deletionProtection"],
+            recorded.one("aws:elasticache/replicationGroup:ReplicationGroup").protect,
+            not recorded.one("aws:s3/bucket:Bucket").inputs["forceDestroy"],
+            recorded.one("aws:eks/cluster:Cluster").inputs.get("deletionProtection", False),
+            recorded.one("aws:ecr/repository:Repository").inputs["forceDelete"] is False,
+        )
+
+    assert protection(prod) == (True,) * 5
+    assert protection(rehearsed) == (False,) * 5
+    assert [(item.type, item.name) for item in rehearsed.resources] and len(rehearsed.resources) == len(
+        prod.resources
+    )
+
+
+def test_the_users_keys_reach_the_secret_and_absent_ones_are_left_out(local: Recorded) -> None:
+    version = local.one("aws:secretsmanager/secretVersion:SecretVersion", "agents-secrets-llm")
+    assert json.loads(version.inputs["secretString"]) == {"OPENAI_API_KEY": "sk-1"}
+    assert "secretString" in version.secrets
+
+
+def test_the_local_fleet_runs_two_replicas_and_a_worker(local: Recorded) -> None:
+    replicas = {
+        item.name: item.inputs["spec"]["replicas"] for item in local.of("kubernetes:apps/v1:Deployment")
+    }
+    assert replicas == {"support": 2, "support-worker": 1}
+    assert not local.of("docker:index/image:Image")
+
+
+def test_nothing_secret_is_an_output(local: Recorded) -> None:
+    assert "sk-1" not in json.dumps(local.result)
+    assert "drawn-password" not in json.dumps(local.result)
+    assert local.result["fleets"]["support"] == {
+        "service": "support",
+        "namespace": "agents",
+        "image": "agent-app:local",
+    }
+    assert set(local.result["queue_urls"]) == {"support"}
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_no_two_resources_of_an_environment_share_type_and_name(environment: str) -> None:
+    found = [(item.type, item.name) for item in platform(environment).resources]
+    assert len(found) == len(set(found))
