@@ -45,7 +45,8 @@ def world(standin: AwsStandin) -> Iterator[World]:
 
 
 def client(environment: LocalEnvironment, service: str) -> Any:
-    return boto3.client(
+    make: Any = boto3.client
+    return make(
         service, endpoint_url=entries(environment)["moto"]["url"], region_name=REGION,
         aws_access_key_id="local", aws_secret_access_key="local",
     )  # fmt: skip

@@ -87,6 +87,8 @@ class Cloud:
             Gone: what it is about does not exist.
             CallError: anything else that AWS refused.
         """
+        if operation == "set_queue_attributes":
+            params = self._with_policy(params)
         try:
             return getattr(self.client(service), operation)(**params)
         except ClientError as error:
@@ -101,6 +103,17 @@ class Cloud:
                 f"{operation}: the local cloud did not answer ({type(error).__name__}): "
                 "`agent-infra up` starts it again."
             ) from None
+
+    def _with_policy(self, params: dict[str, Any]) -> dict[str, Any]:
+        """moto drops a queue's policy whenever other attributes are set; AWS keeps it, so it is said again."""
+        if "Policy" in params["Attributes"]:
+            return params
+        read = self.call(
+            "sqs", "get_queue_attributes", QueueUrl=params["QueueUrl"], AttributeNames=["Policy"]
+        )
+        policy = read.get("Attributes", {}).get("Policy")
+        kept = {"Policy": policy} if policy else {}
+        return {**params, "Attributes": {**kept, **params["Attributes"]}}
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT}:{resource}"

@@ -202,7 +202,7 @@ def found(
         spec, value = row.input(name), live.get(name)
         if name in inputs:
             kept = name not in live or row.agrees(name, inputs[name], value)
-            now[name] = inputs[name] if kept else value
+            now[name] = inputs[name] if kept else without(value, spec.inner_outputs)
         elif importing:
             value = spec.default if value is None else without(value, spec.inner_outputs)
             if not is_zero(value) or (value is False and spec.default is True):
