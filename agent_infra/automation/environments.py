@@ -130,7 +130,6 @@ class Environment:
             forgotten = self._forgotten(ready, listener)
             ready.stack.up(
                 on_event=run.on_event,
-                config_file=ready.config_file,
                 refresh=forgotten,
                 show_secrets=False,
                 color="never",
@@ -184,7 +183,6 @@ class Environment:
         with self._session(listener) as ready, self._translated(action, run):
             options = {
                 "on_event": run.on_event,
-                "config_file": ready.config_file,
                 "color": "never",
                 "suppress_progress": True,
             }
@@ -212,15 +210,13 @@ class Environment:
                 fleets.stop(local)
             ready.stack.destroy(
                 on_event=run.on_event,
-                config_file=ready.config_file,
                 refresh=self._forgotten(ready, listener),
                 show_secrets=False,
                 color="never",
                 suppress_progress=True,
             )
             if local is not None:
-                # Without this, Pulumi would delete the user's settings file too.
-                ready.stack.workspace.remove_stack(self.name, preserve_config=True)
+                ready.stack.workspace.remove_stack(self.name)
                 listener(Phase("Stopping the data services", 2))
                 services.stop(local)
                 for leftover in (local.services_dir, local.manifests_dir, local.project_dir):

@@ -38,6 +38,10 @@ class Project:
             f"No Pulumi.yaml in {here} or above it: change into your project, or name it with --project DIR."
         )
 
+    def description(self) -> dict[str, Any]:
+        """The whole of its Pulumi.yaml."""
+        return _read_yaml(self.root / "Pulumi.yaml")
+
     def environments(self) -> list[str]:
         """The names that have a settings file, in alphabetical order."""
         return sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in self.root.glob("Pulumi.*.yaml"))

@@ -27,8 +27,6 @@ class Session:
     """An environment made ready for one run of the engine."""
 
     stack: Stack
-    config_file: str | None
-    """The settings to deploy from; None means the environment's own file."""
     generation: str | None = None
     """Which memory of the local cloud is there; None for an environment in the real one."""
 
@@ -71,11 +69,9 @@ def local_session(
             for sentence in state.mend():
                 listener(Diagnostic("warning", sentence))
             variables = workspace.variables(environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal)
-            _initialise(project, stack, environment, toolset=toolset, variables=variables)
-            config_file = write_config(project, stack, environment)
+            directory = write_project(project, stack, environment)
             yield Session(
-                stack=Stack.select(stack, _workspace(project.root, toolset, variables)),
-                config_file=str(config_file),
+                stack=Stack.create_or_select(stack, _workspace(directory, toolset, variables)),
                 generation=services.generation(environment),
             )
     except LocalError as error:
@@ -88,7 +84,7 @@ def cloud_session(project: Project, stack: str, *, listener: Listener) -> Iterat
     toolset = ensure_tools(listener)
     path = os.pathsep.join([*map(str, toolset.bin_dirs), os.environ.get("PATH", os.defpath)])
     ready = _workspace(project.root, toolset, {"PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"})
-    yield Session(stack=Stack.create_or_select(stack, ready), config_file=None)
+    yield Session(stack=Stack.create_or_select(stack, ready))
 
 
 def _workspace(directory: Path, toolset: Toolset, variables: Mapping[str, str]) -> LocalWorkspace:
@@ -101,44 +97,33 @@ def _workspace(directory: Path, toolset: Toolset, variables: Mapping[str, str]) 
     )
 
 
-def _initialise(
-    project: Project,
-    stack: str,
-    environment: LocalEnvironment,
-    *,
-    toolset: Toolset,
-    variables: Mapping[str, str],
-) -> None:
-    """Makes the stack from a project of its own, so that nothing is written beside the user's settings."""
-    if State(environment, project.name, stack).exists:
-        return
-    environment.project_dir.mkdir(exist_ok=True)
-    (environment.project_dir / "Pulumi.yaml").write_text(
-        yaml.safe_dump({"name": project.name, "runtime": "python"})
-    )
-    Stack.create(stack, _workspace(environment.project_dir, toolset, variables))
+def write_project(project: Project, stack: str, environment: LocalEnvironment) -> Path:
+    """The project as the local engine reads it: the same program, and settings with the local key.
 
-
-def write_config(project: Project, stack: str, environment: LocalEnvironment) -> Path:
-    """The environment's settings as the local engine reads them, with the local state's own key.
-
-    A rehearsal cannot open values encrypted for the real environment; each is replaced by a
-    recognisable stand-in.
+    Pulumi writes into the directory that it works in; this one is the environment's own, so nothing
+    of the user's is touched. A rehearsal cannot open values encrypted for the real environment; each
+    is replaced by a recognisable stand-in.
     """
+    directory = environment.project_dir
+    directory.mkdir(exist_ok=True)
+    description = project.description()
+    program = directory / "program"
+    program.unlink(missing_ok=True)
+    program.symlink_to(project.root / str(description.get("main") or "."))
+    write_private(directory / "Pulumi.yaml", yaml.safe_dump({**description, "main": program.name}))
+
     settings = project.settings(stack)
-    made = environment.project_dir / f"Pulumi.{stack}.yaml"
+    made = directory / f"Pulumi.{stack}.yaml"
     salt = (yaml.safe_load(made.read_text()) or {}).get("encryptionsalt") if made.exists() else None
     for key in ("encryptionsalt", "secretsprovider", "encryptedkey"):
         settings.pop(key, None)
-    config = {
+    settings["config"] = {
         key: f"rehearsal-of-{key.rpartition(':')[2]}"
         if isinstance(value, dict) and "secure" in value
         else value
         for key, value in (settings.get("config") or {}).items()
     }
-    settings["config"] = config
     if salt:
         settings["encryptionsalt"] = salt
-    file = environment.root / f"Pulumi.{stack}.yaml"
-    write_private(file, yaml.safe_dump(settings, sort_keys=False))
-    return file
+    write_private(made, yaml.safe_dump(settings, sort_keys=False))
+    return directory

@@ -51,7 +51,8 @@ def summary(result: UpdateResult) -> str:
         for op, count in sorted(result.changes.items())
         if count
     ]
-    return f"{result.action} {result.environment}: {', '.join(counts) or 'nothing to do'} in {result.seconds:.0f} s"
+    told = ", ".join(counts) or "nothing to do"
+    return f"{result.action} {result.environment}: {told} in {result.seconds:.0f} s"
 
 
 class JsonDisplay:

@@ -189,7 +189,7 @@ def _invitation(name: str, address: str) -> str:
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """The first Ctrl-C lets the engine end in good order (it gets the signal too); the second ends it at once."""
+    """The first Ctrl-C lets the engine, which gets it too, end in good order; the second ends it at once."""
     pressed = 0
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:

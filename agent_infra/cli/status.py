@@ -6,14 +6,19 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from agent_infra.automation import AutomationError, Environment
+from agent_infra.automation import Environment
 from agent_infra.automation.environments import as_text
 from agent_infra.local import fleets, services, tools
+from agent_infra.local.environment import LocalEnvironment
+from agent_infra.local.standins import aws
+from agent_infra.local.standins.docker import DockerStandin
+from agent_infra.local.standins.kubernetes import KubernetesStandin
+from agent_infra.local.standins.notes import NotSimulated
+from agent_infra.local.state import State
 
 
 def show(environment: Environment, *, as_json: bool) -> None:
@@ -28,7 +33,9 @@ def show(environment: Environment, *, as_json: bool) -> None:
         return
     running = services.status(local)
     fleet_status = fleets.status(local)
-    notes = _not_simulated()
+    state = State(local, environment.project.name, environment.name)
+    used = {resource["type"] for resource in state.resources()}
+    notes = [note for note in _not_simulated(local) if note.type in used]
     if as_json:
         content = {
             "kind": "status",
@@ -84,10 +91,12 @@ def show_tools(*, as_json: bool) -> None:
     _table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
 
 
-def _not_simulated() -> Sequence[Any]:
-    from agent_infra.local.standins import aws, docker, kubernetes
-
-    return [*aws.not_simulated(), *kubernetes.not_simulated(), *docker.not_simulated()]
+def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:
+    return [
+        *aws.not_simulated(),
+        *KubernetesStandin(local).not_simulated(),
+        *DockerStandin(local).not_simulated(),
+    ]
 
 
 def _mib(size: int | None) -> str:
@@ -102,6 +111,3 @@ def _table(console: Console, title: str, columns: Iterable[str], rows: Sequence[
         table.add_row(*row)
     console.print()
     console.print(table)
-
-
-__all__ = ["AutomationError", "show", "show_tools"]

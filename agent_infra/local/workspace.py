@@ -62,5 +62,7 @@ def variables(
         # The stand-ins are the plugins here: an official one must never be fetched in their place.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+        # The SDKs are large: compiling them at every run would take longer than all else together.
+        "PYTHONDONTWRITEBYTECODE": "",
         **({REHEARSAL: "1"} if rehearsal else {}),
     }

@@ -86,7 +86,8 @@ def _make(environment: LocalEnvironment, entry: Mapping[str, Any]) -> None:
     data = _data(environment)
     if data.exists() and any(data.iterdir()):
         raise LocalError(
-            f"{data} is not a Postgres data directory, yet not empty: move it aside, or `agent-infra destroy`."
+            f"{data} is not a Postgres data directory, yet not empty: "
+            "move it aside, or `agent-infra destroy`."
         )
     making = data.with_name("postgres.making")
     shutil.rmtree(making, ignore_errors=True)
@@ -163,7 +164,7 @@ def _other_user() -> pwd.struct_passwd | None:
 
 
 def _as_other_user() -> list[str]:
-    """Runs a command as `nobody` who may still pass through root's own directories, so that none is opened up."""
+    """Runs a command as `nobody`, who may still pass through root's directories, so that none is opened."""
     user = _other_user()
     if user is None:
         return []

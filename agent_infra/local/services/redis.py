@@ -62,7 +62,8 @@ def command(environment: LocalEnvironment, entry: Mapping[str, Any]) -> list[str
     )
     if binary is None:
         raise LocalError(
-            "redis-server is not on PATH: install it (Debian: apt install redis-server), or use the bundled one."
+            "redis-server is not on PATH: install it (Debian: apt install redis-server), "
+            "or use the bundled one."
         )
     return [str(binary), str(_directory(environment) / "redis.conf")]
 

@@ -5,6 +5,6 @@ interprets it. Calls go through boto3 to moto's server; databases and caches are
 """
 
 from agent_infra.local.standins.aws.standin import AwsStandin, not_simulated
-from agent_infra.local.standins.aws.table import NotSimulated
+from agent_infra.local.standins.notes import NotSimulated
 
 __all__ = ["AwsStandin", "NotSimulated", "not_simulated"]

@@ -105,7 +105,7 @@ class Cloud:
             ) from None
 
     def _with_policy(self, params: dict[str, Any]) -> dict[str, Any]:
-        """moto drops a queue's policy whenever other attributes are set; AWS keeps it, so it is said again."""
+        """moto drops a queue's policy when other attributes are set; AWS keeps it, so it is said again."""
         if "Policy" in params["Attributes"]:
             return params
         read = self.call(

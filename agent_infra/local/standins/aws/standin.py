@@ -12,7 +12,8 @@ from agent_infra.local.standins.aws import checking, invokes, lifecycle
 from agent_infra.local.standins.aws.cloud import Cloud
 from agent_infra.local.standins.aws.records import Records
 from agent_infra.local.standins.aws.rows import ROWS
-from agent_infra.local.standins.aws.table import NotSimulated, Row, because
+from agent_infra.local.standins.aws.table import Row, because
+from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.standins.server import Difference, Found, Properties, StandinError
 
 DEFAULT_REGION = "us-east-1"

@@ -172,15 +172,6 @@ class Row:
         return {*self.outputs, *self.more_outputs.split()} | tags
 
 
-@dataclass(frozen=True)
-class NotSimulated:
-    """Something a program may say that has no effect locally; `property` None is the whole type."""
-
-    type: str
-    property: str | None
-    reason: str
-
-
 def because(reason: str, names: str) -> dict[str, str]:
     """The same reason for several properties."""
     return dict.fromkeys(names.split(), reason)
