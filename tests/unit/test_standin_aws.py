@@ -28,6 +28,7 @@ from agent_infra.local.standins.aws.values import (
     same,
     without,
 )
+from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.standins.server import UNKNOWN, Properties, Refused, StandinError
 
 QUEUE, ROLE, CLUSTER = "aws:sqs/queue:Queue", "aws:iam/role:Role", "aws:rds/cluster:Cluster"
@@ -360,7 +361,7 @@ def test_records_of_another_generation_are_gone(tmp_path: Path) -> None:
 
 def test_everything_that_has_no_effect_is_told_with_a_reason() -> None:
     told = not_simulated()
-    assert table.NotSimulated("aws:eks/cluster:Cluster", "computeConfig", table.MOTO_DROPS) in told
+    assert NotSimulated("aws:eks/cluster:Cluster", "computeConfig", table.MOTO_DROPS) in told
     assert {item.type for item in told if item.property is None} == {
         row.type for row in ROWS.values() if row.recorded
     }

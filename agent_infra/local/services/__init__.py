@@ -1,7 +1,7 @@
 """The data services of a local environment: moto's server, a real Redis and a real Postgres."""
 
+from agent_infra.local.services.service import NAMES
 from agent_infra.local.services.services import (
-    NAMES,
     ServiceState,
     ServiceStatus,
     generation,

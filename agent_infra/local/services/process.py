@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TextIO
 
 import psutil
@@ -19,6 +22,14 @@ from agent_infra.local.environment import LocalError
 _LOG_LIMIT_BYTES = 10 * 2**20
 _LOOK_EVERY_SECONDS = 0.05
 _STARTED = "--- started "
+
+
+class Ended(LocalError):
+    """A process ended while it was starting."""
+
+
+class GivenUp(Exception):
+    """A start was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,18 @@ def mark(output: TextIO) -> None:
     output.flush()
 
 
-def start(command: Sequence[str], *, log: Path, variables: Mapping[str, str] | None = None) -> psutil.Process:
-    """Starts a process of its own session, its output going to the end of a log."""
+def start(
+    command: Sequence[str],
+    *,
+    log: Path,
+    variables: Mapping[str, str | None] | None = None,
+    directory: Path = Path("/"),
+) -> psutil.Process:
+    """Starts a process of its own session, its output going to the end of a log.
+
+    `variables` are added to this process's own; None takes one away.
+    """
+    merged = {**os.environ, **(variables or {})}
     log.parent.mkdir(parents=True, exist_ok=True)
     rotate(log)
     with log.open("a") as output:
@@ -94,8 +115,8 @@ def start(command: Sequence[str], *, log: Path, variables: Mapping[str, str] | N
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(variables or {})},
-            cwd="/",
+            env={name: value for name, value in merged.items() if value is not None},
+            cwd=directory,
             start_new_session=True,
         )
     # It is meant to outlive this process: nobody here waits for it, and psutil reaps it if it ends first.
@@ -104,17 +125,27 @@ def start(command: Sequence[str], *, log: Path, variables: Mapping[str, str] | N
 
 
 def wait_until(
-    ready: Callable[[], bool], process: psutil.Process, *, name: str, log: Path, seconds: float
+    ready: Callable[[], bool],
+    process: psutil.Process,
+    *,
+    name: str,
+    log: Path,
+    seconds: float,
+    given_up: Event,
 ) -> None:
     """Waits until a service answers.
 
     Raises:
-        LocalError: it ended, or did not answer in time; the message has its last words.
+        Ended: it ended by itself; the message has its last words.
+        LocalError: it did not answer in time.
+        GivenUp: nobody wants it any more.
     """
     deadline = time.monotonic() + seconds
     while not ready():
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            raise LocalError(f"{name} ended while it was starting. {last_words(log)}")
+        if given_up.is_set():
+            raise GivenUp
+        if Identity.of(process).process() is None:
+            raise Ended(f"{name} ended while it was starting. {last_words(log)}")
         if time.monotonic() > deadline:
             raise LocalError(f"{name} did not answer within {seconds:.0f} s. {last_words(log)}")
         time.sleep(_LOOK_EVERY_SECONDS)
@@ -131,17 +162,82 @@ def last_words(log: Path, lines: int = 5) -> str:
     return f"It said last:\n{said}\nAll of it is in {log}.{hint}"
 
 
-def end(process: psutil.Process, *, seconds: float = 10) -> None:
-    """Ends a process and its children: SIGTERM first, SIGKILL for what is left after some seconds."""
+def must_listen(process: psutil.Process, port: int, *, name: str) -> None:
+    """Makes sure that it is this very process that has a port: another's answer must not be taken for its.
+
+    Raises:
+        LocalError: another program was quicker to take it.
+    """
+    try:
+        listening = [
+            connection.laddr.port
+            for connection in process.net_connections(kind="tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    except psutil.NoSuchProcess:
+        listening = []
+    except psutil.AccessDenied:
+        return  # the system does not tell
+    if port not in listening:
+        raise LocalError(f"Port {port}, picked for {name}, is in use by another program: try again.")
+
+
+def living_in(directory: Path, is_ours: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """The servers that stand in a directory: they are known by it when all else is lost.
+
+    A server's own children are left out, unless it is gone.
+    """
+    place = str(directory.resolve())
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it ended, or is another user's
+            if process.cwd() == place and is_ours(process):
+                found[process.pid] = (process, process.ppid())
+    return [process for process, parent in found.values() if parent not in found]
+
+
+def end(process: psutil.Process, *, seconds: float = 10, request: signal.Signals = signal.SIGTERM) -> None:
+    """Ends a process and its children: asks it first, SIGKILL for what is left after some seconds.
+
+    Raises:
+        LocalError: it is another user's.
+    """
     try:
         family = [process, *process.children(recursive=True)]
-        process.terminate()
+        process.send_signal(request)
+        left = _outlasting(family, seconds)
+        for survivor in left:
+            with suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        _outlasting(left, 5)
     except psutil.NoSuchProcess:
         return
-    _, left = psutil.wait_procs(family, timeout=seconds)
-    for survivor in left:
-        try:
-            survivor.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(left, timeout=5)
+    except psutil.AccessDenied:
+        raise LocalError(
+            f"Process {process.pid} ({process.name()}) belongs to another user: end it as that user."
+        ) from None
+
+
+def _outlasting(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still run after some seconds.
+
+    One that has ended counts as gone before its parent takes note: in a container the parent is often a
+    process 1 that does so late or never, and psutil's own wait would wait for that.
+    """
+    deadline = time.monotonic() + seconds
+    left = list(processes)
+    while left := [process for process in left if _lives(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_EVERY_SECONDS)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return True
+        process.wait(0)  # takes note of it, if it is this process's own
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        pass
+    return False

@@ -4,53 +4,28 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 import psutil
 
-from agent_infra.local.environment import LocalEnvironment, LocalError, write_private
+from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.progress import Report, silent
-from agent_infra.local.services import moto, postgres, redis
-from agent_infra.local.services.process import Identity, end, free_port, wait_until
-from agent_infra.local.services.process import start as start_process
+from agent_infra.local.services import record
+from agent_infra.local.services.process import Identity, end, last_words
+from agent_infra.local.services.record import Entry, Record, UnreadableError
+from agent_infra.local.services.service import NAMES, SERVICES, TEXTS
+from agent_infra.local.services.starting import Starting, end_service, end_strays
 
-
-class Service(Protocol):
-    """What each service's module offers."""
-
-    NAME: str
-    START_SECONDS: float
-
-    def settings(
-        self, environment: LocalEnvironment, earlier: Mapping[str, Any], port: int
-    ) -> dict[str, Any]: ...
-
-    def prepare(self, environment: LocalEnvironment, entry: Mapping[str, Any]) -> None: ...
-
-    def command(self, environment: LocalEnvironment, entry: Mapping[str, Any]) -> list[str]: ...
-
-    def variables(self, entry: Mapping[str, Any]) -> dict[str, str]: ...
-
-    def answers(self, environment: LocalEnvironment, entry: Mapping[str, Any]) -> bool: ...
-
-
-_SERVICES = {module.NAME: cast("Service", module) for module in (moto, redis, postgres)}
-NAMES = tuple(_SERVICES)
-#: A port can be taken between the moment it was found free and the service's own bind.
-_ATTEMPTS = 3
-#: What a killed Postgres's own processes need to notice and go.
+#: A service on a busy machine may be late once; ending moto for it would lose all it knows.
+_PINGS = 3
 _PAUSE_SECONDS = 0.5
-
-Entry = dict[str, Any]
 
 
 class ServiceState(StrEnum):
@@ -73,96 +48,103 @@ class ServiceStatus:
     url: str | None
     memory_bytes: int | None
     log: Path
+    detail: str = ""
 
 
 def start(environment: LocalEnvironment, *, report: Report | None = None, system: bool = False) -> None:
     """Starts what does not run; what runs and answers is left alone, what hangs is started again.
 
     Raises:
-        LocalError: a service does not start; the others that were started run on.
+        LocalError: a service does not start; the others run on, and the next start needs only that one.
     """
-    try:
-        with _held(environment):
-            known = _read(environment)
-            entries: dict[str, Entry] = known["services"]
-            missing = [name for name in NAMES if not _runs(environment, name, entries.get(name))]
-            if not missing:
-                return
-            (report or silent)(f"Starting {', '.join(missing)}", 4)
-            started: list[psutil.Process] = []
-            try:
-                with ThreadPoolExecutor(len(missing)) as pool:
-                    futures = {
-                        name: pool.submit(
-                            _start, environment, name, entries.get(name, {}), started, system=system
-                        )
-                        for name in missing
-                    }
-                for name, future in futures.items():
-                    entries[name] = future.result()
-            except BaseException:
-                for process in started:
-                    end(process)
-                raise
-            if "moto" in missing:
-                known["generation"] = uuid.uuid4().hex
-            _write(environment, known)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise LocalError(
-                f"The disk that has {environment.root} is full: free some space, then try again."
-            ) from None
-        raise LocalError(
-            f"{error.filename or environment.root}: {error.strerror}. Mend it, then try again."
-        ) from None
+    say = report or silent
+    with _plainly(environment), _held(environment, say):
+        known = _read_or_set_aside(environment, say)
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            run = pool.map(lambda name: _runs(environment, name, known.services.get(name)), NAMES)
+            missing = [name for name, runs in zip(NAMES, run, strict=True) if not runs]
+        if not missing:
+            return
+        say(f"Starting {', '.join(missing)}", 4)
+        end_strays(environment, missing)
+        starting = Starting(environment, system=system)
+        try:
+            starting.run(missing, known.services)
+            known.services.update(starting.entries)
+            if "moto" in starting.entries:
+                known.generation = uuid.uuid4().hex
+            record.write(environment, known)
+        except BaseException:  # what is not written down must not run on
+            starting.undo()
+            raise
+        if len(starting.errors) > 1:
+            raise LocalError("\n".join(str(error) for error in starting.errors))
+        if starting.errors:
+            raise starting.errors[0]
 
 
 def stop(environment: LocalEnvironment) -> None:
-    """Ends what runs; the data stays where it is."""
-    if not environment.services_file.exists():
+    """Ends what runs, recorded or not; the data stays where it is.
+
+    Raises:
+        LocalError: a process is another user's, or the directory cannot be written.
+    """
+    if not environment.root.exists():
         return
-    with _held(environment):
-        known = _read(environment)
-        running = [
-            process
-            for entry in known["services"].values()
-            if (process := Identity(entry["pid"], entry["created"]).process()) is not None
-        ]
+    with _plainly(environment), _held(environment, silent):
+        known = _read_or_set_aside(environment, silent)
         with ThreadPoolExecutor(len(NAMES)) as pool:
-            list(pool.map(end, running))
-        for entry in known["services"].values():
+            list(pool.map(lambda name: end_service(name, known.services.get(name)), NAMES))
+        end_strays(environment, NAMES)
+        for entry in known.services.values():
             entry["pid"] = 0
-        known["generation"] = None
-        _write(environment, known)
+        known.generation = None
+        if environment.services_file.exists():
+            record.write(environment, known)
 
 
 def status(environment: LocalEnvironment) -> list[ServiceStatus]:
-    """How each service is; asks each whether it answers."""
-    entries = _read(environment)["services"]
-    return [_status(environment, name, entries.get(name)) for name in NAMES]
+    """How each service is; asks each whether it answers. Changes nothing."""
+    with _plainly(environment):
+        try:
+            entries, damage = record.read(environment, TEXTS).services, ""
+        except UnreadableError as error:
+            entries, damage = {}, f"{environment.services_file} is damaged ({error}); the next `up` mends it"
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        return list(pool.map(lambda name: _status(environment, name, entries.get(name), damage), NAMES))
 
 
 def generation(environment: LocalEnvironment) -> str | None:
     """Which memory moto has: another value means that it has forgotten what it was told."""
-    value: str | None = _read(environment).get("generation")
-    return value
+    with _plainly(environment):
+        try:
+            return record.read(environment, TEXTS).generation
+        except UnreadableError:
+            return None
 
 
-def _status(environment: LocalEnvironment, name: str, entry: Entry | None) -> ServiceStatus:
+def _status(environment: LocalEnvironment, name: str, entry: Entry | None, damage: str) -> ServiceStatus:
     log = environment.logs_dir / f"{name}.log"
     if not entry or not entry["pid"]:
-        return ServiceStatus(name, ServiceState.STOPPED, None, None, None, None, log)
+        return ServiceStatus(name, ServiceState.STOPPED, None, None, None, None, log, damage)
     process = Identity(entry["pid"], entry["created"]).process()
     if process is None:
-        return ServiceStatus(name, ServiceState.CRASHED, None, entry["port"], None, None, log)
-    state = ServiceState.RUNNING if _SERVICES[name].answers(environment, entry) else ServiceState.HUNG
-    return ServiceStatus(name, state, process.pid, entry["port"], entry["url"], _memory(process), log)
+        detail = f"process {entry['pid']} has ended; the next `up` starts it again. {last_words(log)}"
+        return ServiceStatus(name, ServiceState.CRASHED, None, entry["port"], None, None, log, detail)
+    answers = SERVICES[name].answers(environment, entry)
+    state = ServiceState.RUNNING if answers else ServiceState.HUNG
+    detail = "" if answers else "it does not answer; the next `up` starts it again"
+    return ServiceStatus(name, state, process.pid, entry["port"], entry["url"], _memory(process), log, detail)
 
 
 def _memory(process: psutil.Process) -> int:
     """What the service and its children hold that is theirs alone."""
     total = 0
-    for member in [process, *process.children(recursive=True)]:
+    try:
+        members = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for member in members:
         try:
             total += member.memory_full_info().uss
         except psutil.Error:
@@ -177,78 +159,48 @@ def _runs(environment: LocalEnvironment, name: str, entry: Entry | None) -> bool
     process = Identity(entry["pid"], entry["created"]).process()
     if process is None:
         return False
-    if _SERVICES[name].answers(environment, entry):
-        return True
-    end(process, seconds=5)
+    for _ in range(_PINGS):
+        if SERVICES[name].answers(environment, entry):
+            return True
+        time.sleep(_PAUSE_SECONDS)
+    end(process, seconds=3, request=SERVICES[name].STOP_SIGNAL)
     return False
 
 
-def _start(
-    environment: LocalEnvironment, name: str, earlier: Entry, started: list[psutil.Process], *, system: bool
-) -> Entry:
-    service = _SERVICES[name]
-    log = environment.logs_dir / f"{name}.log"
-    for attempt in range(1, _ATTEMPTS + 1):
-        port = free_port(earlier.get("port") if attempt == 1 else None)
-        entry = {
-            **service.settings(environment, earlier, port),
-            "host": "127.0.0.1",
-            "port": port,
-            "system": system,
-        }
-        service.prepare(environment, entry)
-        process = start_process(
-            service.command(environment, entry), log=log, variables=service.variables(entry)
-        )
-        started.append(process)
-        try:
-            wait_until(
-                lambda entry=entry: service.answers(environment, entry),  # type: ignore[misc] # bound early on purpose
-                process,
-                name=name,
-                log=log,
-                seconds=service.START_SECONDS,
-            )
-        except LocalError as error:
-            end(process)
-            if attempt < _ATTEMPTS and "in use" in str(error).lower():
-                time.sleep(_PAUSE_SECONDS)
-                continue
-            raise
-        identity = Identity.of(process)
-        return {**entry, "pid": identity.pid, "created": identity.created}
-    raise AssertionError("the last attempt returns or raises")
+@contextmanager
+def _plainly(environment: LocalEnvironment) -> Iterator[None]:
+    """Says what the operating system refuses in a sentence with the way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise LocalError(
+                f"The disk that has {environment.root} is full: free some space, then try again."
+            ) from None
+        raise LocalError(
+            f"{error.filename or environment.root}: {error.strerror or error}. "
+            "Mend that (its owner, its permissions), then try again."
+        ) from None
 
 
 @contextmanager
-def _held(environment: LocalEnvironment) -> Iterator[None]:
+def _held(environment: LocalEnvironment, say: Report) -> Iterator[None]:
     """One start or stop at a time."""
     environment.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (environment.root / "services.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Waiting for another start or stop of the services")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _read(environment: LocalEnvironment) -> dict[str, Any]:
-    """What was written down; a file that cannot be read is set aside, its data directories stay."""
-    file = environment.services_file
-    empty: dict[str, Any] = {"generation": None, "services": {}}
+def _read_or_set_aside(environment: LocalEnvironment, say: Report) -> Record:
+    """What was written down; a damaged file is set aside, the services' data stays."""
     try:
-        content = json.loads(file.read_text())
-        for entry in content["services"].values():
-            _ = entry["pid"], entry["created"], entry["port"]
-    except FileNotFoundError:
-        return empty
-    except (ValueError, KeyError, TypeError, AttributeError):
-        number = 1
-        while (aside := file.with_name(f"{file.name}.corrupt-{number}")).exists():
-            number += 1
-        file.replace(aside)
-        return empty
-    else:
-        known: dict[str, Any] = content
-        return known
-
-
-def _write(environment: LocalEnvironment, known: Mapping[str, Any]) -> None:
-    write_private(environment.services_file, json.dumps(known, indent=1))
+        return record.read(environment, TEXTS)
+    except UnreadableError as error:
+        aside = record.set_aside(environment.services_file)
+        say(f"{environment.services_file} was damaged ({error}) and is now {aside.name}; the data stays")
+        return Record()
