@@ -534,6 +534,21 @@ CASES: dict[str, Case] = {
         {"parameters": [{"name": "log_statement", "value": "all"}], **NEW_TAGS},
         {"parameters"},
     ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Case(
+        lambda w: {
+            "namespace": "AWS/SQS",
+            "metricName": "ApproximateAgeOfOldestMessage",
+            "dimensions": {"QueueName": "jobs"},
+            "statistic": "Maximum",
+            "comparisonOperator": "GreaterThanThreshold",
+            "threshold": 600,
+            "period": 60,
+            "evaluationPeriods": 5,
+            "treatMissingData": "notBreaching",
+            **TAGS,
+        },
+        change={"threshold": 900, "alarmDescription": "late", **NEW_TAGS},
+    ),
     "aws:sqs/queue:Queue": Case(
         lambda w: {"visibilityTimeoutSeconds": 300, "messageRetentionSeconds": 1209600, **TAGS},
         {"visibilityTimeoutSeconds": 600, "receiveWaitTimeSeconds": 20, **NEW_TAGS},

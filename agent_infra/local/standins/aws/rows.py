@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent_infra.local.standins.aws import (
+    cloudwatch,
     ec2,
     ecr,
     eks,
@@ -17,6 +18,6 @@ from agent_infra.local.standins.aws import (
 )
 from agent_infra.local.standins.aws.table import Row
 
-_MODULES = (ec2, ecr, eks, elasticache, iam, kms, logs, rds, s3, secretsmanager, sqs)
+_MODULES = (cloudwatch, ec2, ecr, eks, elasticache, iam, kms, logs, rds, s3, secretsmanager, sqs)
 
 ROWS: dict[str, Row] = {row.type: row for module in _MODULES for row in module.ROWS}
