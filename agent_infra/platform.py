@@ -183,7 +183,8 @@ class AgentPlatform(Component):
             cache=self.cache and CacheConnection(url=self.cache.url, secret_arn=self.cache.secret_arn),
             database=self.database
             and DatabaseConnection(url=self.database.url, secret_arn=self.database.secret_arn),
-            queue=queue and QueueConnection(url=queue.url, arn=queue.arn),
+            queue=queue
+            and QueueConnection(url=queue.url, arn=queue.arn, max_receives=spec.queue.max_receives),
             bucket=self.storage and BucketConnection(name=self.storage.bucket, arn=self.storage.arn),
             llm_secret_arn=self.secrets.arns[spec.llm_secret] if spec.llm_secret else None,
             secret_environment=spec.secret_environment,

@@ -110,6 +110,16 @@ class Settings(Args):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _results_have_a_place(self) -> Self:
+        for name, fleet in self.fleets.items():
+            if fleet.worker is not None and self.database is None:
+                raise ValueError(
+                    f"fleets.{name}.worker works on tasks, and their results are kept in a database that "
+                    "is not there; add `database: {}`, or leave `worker` out"
+                )
+        return self
+
     @classmethod
     def load(
         cls,

@@ -108,6 +108,8 @@ class QueueConnection(Args):
 
     url: MaybeOutput[str]
     arn: MaybeOutput[str]
+    max_receives: int = Field(default=5, ge=1, le=1000)
+    """How often the queue hands a task out before it goes to the dead-letter queue."""
 
 
 class BucketConnection(Args):

@@ -156,6 +156,7 @@ def test_the_configuration_says_where_everything_is_and_nothing_secret() -> None
         "AGENT_APP_DATABASE_URL": "postgresql://db:5432/agents?sslmode=require",
         "AGENT_APP_DATABASE_SECRET_ARN": "arn:db",
         "AGENT_APP_QUEUE_URL": "https://sqs/q",
+        "AGENT_APP_MAX_ATTEMPTS": "5",
         "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
         "AGENT_APP_LLM_SECRET_ARN": "arn:llm",
         "AWS_REGION": "eu-central-1",

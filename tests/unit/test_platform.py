@@ -103,6 +103,12 @@ def test_the_users_keys_reach_the_secret_and_absent_ones_are_left_out(local: Rec
     assert "secretString" in version.secrets
 
 
+def test_a_fleet_gives_up_on_a_task_when_its_queue_does(local: Recorded) -> None:
+    queue = json.loads(local.one("aws:sqs/queue:Queue", "agents-support-tasks").inputs["redrivePolicy"])
+    config = local.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    assert config["AGENT_APP_MAX_ATTEMPTS"] == str(queue["maxReceiveCount"])
+
+
 def test_the_local_fleet_runs_two_replicas_and_a_worker(local: Recorded) -> None:
     replicas = {
         item.name: item.inputs["spec"]["replicas"] for item in local.of("kubernetes:apps/v1:Deployment")

@@ -116,6 +116,10 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             {"agent-infra:fleets": {"support": {"image": "a", "llm_secret": "keys"}}},
             "fleets.support.llm_secret names 'keys', which `secrets` does not have",
         ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "worker": {}}}},
+            "fleets.support.worker works on tasks, and their results are kept in a database",
+        ),
         ({"agent-infra:cluster": {"version": 1.34}}, "put it in quotes"),
         ({"agent-infra:protect": "maybe"}, "agent-infra:protect: 'maybe' is wrong: it must be true or false"),
         ({"agent-infra:cache": "yes"}, "agent-infra:cache: 'yes' is wrong: it must be a mapping"),

@@ -24,7 +24,6 @@ import pytest
 
 from agent_infra.local import tools
 from agent_infra.local.environment import LocalError
-from agent_infra.local.progress import PlainProgress, progress
 from agent_infra.local.tools import Places, cache, download, gobuild, process, toolset
 from agent_infra.local.tools.places import as_version, platform_name
 
@@ -463,30 +462,6 @@ class TestPlaces:
     def test_an_incomplete_installation_is_named(self, places: Places, tmp_path: Path) -> None:
         with pytest.raises(LocalError, match="Install it again"):
             tools.find(places=Places(places.cache, tmp_path, places.path))
-
-
-class TestProgress:
-    def test_a_pipe_gets_a_line_for_each_part(self) -> None:
-        stream = io.StringIO()
-        report = PlainProgress(stream)
-        report("Building the engine", 200)
-        report("Asking")
-        report.end()
-        assert stream.getvalue() == "Building the engine (about 200 s) ...\nAsking ...\n"
-
-    def test_it_is_plain_where_there_is_no_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with progress() as report:
-            report("Building")
-        assert capsys.readouterr().err == "Building ...\n"
-
-    def test_a_terminal_gets_a_spinner_with_the_time(self) -> None:
-        from rich.console import Console
-
-        stream = io.StringIO()
-        with progress(Console(file=stream, force_terminal=True, width=80)) as report:
-            report("Building the engine", 200)
-            time.sleep(0.3)
-        assert "Building the engine (about 200 s): 0 s" in stream.getvalue()
 
 
 def test_a_toolset_with_a_missing_tool_says_which() -> None:

@@ -259,12 +259,10 @@ def update(
         if row.after_update:
             row.after_update(cloud, id, {**state, **olds}, news, changed)
     except Gone as error:
-        raise StandinError(
-            f"{row.type} {id} is gone ({error}): `agent-infra up --refresh` makes it anew."
-        ) from None
+        raise recorded.is_gone(row, id, str(error)) from None
     live = read(cloud, row, id, known)
     if live is None:
-        raise StandinError(f"{row.type} {id} is gone: `agent-infra up --refresh` makes it anew.")
+        raise recorded.is_gone(row, id)
     settled = {**_without_inputs(row, state), **_settled(row, news, live, tags)}
     return _presented(cloud, row, id, settled)
 

@@ -43,10 +43,18 @@ def update(
     """Replaces the recorded inputs."""
     live = cloud.records.get(row.type, id)
     if live is None:
-        raise StandinError(f"{row.type} {id} is gone: `agent-infra up --refresh` makes it anew.")
+        raise is_gone(row, id)
     kept = {key: value for key, value in live.items() if key not in row.known}
     state = {**kept, **news, "region": cloud.region}
     if "tags" in row.known:
         state["tagsAll"] = tags
     cloud.records.put(row.type, id, state)
     return state
+
+
+def is_gone(row: Row, id: str, reason: str = "") -> StandinError:
+    """What an update says of a resource that somebody else deleted."""
+    why = f" ({reason})" if reason else ""
+    return StandinError(
+        f"{row.type} {id} is gone{why}: run `agent-infra refresh`, then `agent-infra up` makes it anew."
+    )
