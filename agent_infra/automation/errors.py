@@ -20,13 +20,20 @@ class UpdateCancelled(AutomationError):
     """The user stopped the run; what had been done is in the state, and the next run goes on from there."""
 
 
+#: More of them are counted: one cause, such as a service that is down, may have hundreds.
+_TOLD = 10
+
+
 class UpdateFailed(AutomationError):
-    """The engine ended with errors, one text each in `problems`."""
+    """The engine ended with errors, one text each in `problems`; its message tells the first ten."""
 
     def __init__(self, action: str, problems: Sequence[str]) -> None:
         self.action = action
         self.problems = tuple(problems)
-        super().__init__(f"{action} failed:\n" + "\n".join(f"- {problem}" for problem in problems))
+        told = [f"- {problem}" for problem in self.problems[:_TOLD]]
+        if len(self.problems) > _TOLD:
+            told.append(f"and {len(self.problems) - _TOLD} more")
+        super().__init__("\n".join([f"{action} failed:", *told]))
 
 
 _PREFIX = re.compile(r"^(stderr|stdout|code|error):\s*", re.IGNORECASE)

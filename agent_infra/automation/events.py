@@ -12,6 +12,8 @@ from pulumi.automation.events import EngineEvent, StepEventMetadata
 _MARKUP = re.compile(r"<\{%.*?%\}>")
 #: The engine's notice that it uses the stand-ins, which is the point of them.
 _STANDIN_USED = re.compile(r"using pulumi-resource-\w+ from \$PATH at .*/\.agent-infra/")
+#: What the engine says after the errors that tell why.
+_NO_NEWS = re.compile(r"update failed|an unhandled error occurred: program exited with non-zero exit code: 1")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -79,7 +81,7 @@ def translate(event: EngineEvent) -> Event | None:
         message = plain(diagnostic.message)
         if not message or diagnostic.severity == "debug" or getattr(diagnostic, "ephemeral", False):
             return None
-        if _STANDIN_USED.match(message):
+        if _STANDIN_USED.match(message) or _NO_NEWS.fullmatch(message):
             return None
         severity = "info" if diagnostic.severity.startswith("info") else diagnostic.severity
         return Diagnostic(severity, message, getattr(diagnostic, "urn", None) or None)

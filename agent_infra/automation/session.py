@@ -16,7 +16,7 @@ from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.events import Diagnostic, Listener, Phase
 from agent_infra.automation.project import Project
 from agent_infra.local import services, tools, workspace
-from agent_infra.local.environment import LocalEnvironment, LocalError, write_private
+from agent_infra.local.environment import LocalEnvironment, LocalError, plainly, write_private
 from agent_infra.local.lock import command_line, locked
 from agent_infra.local.state import State
 from agent_infra.local.tools import Toolset
@@ -61,7 +61,7 @@ def local_session(
         AutomationError: something on this machine stands in the way.
     """
     try:
-        with locked(environment, action=command_line()):
+        with plainly(environment.root), locked(environment, action=command_line()):
             toolset = tools.ensure(_reporter(listener))
             workspace.prepare(environment)
             services.start(environment, report=_reporter(listener))

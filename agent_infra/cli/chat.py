@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -68,7 +69,7 @@ def _ask(at: str, message: str, session: str | None) -> dict[str, Any]:
         headers={"content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+        with _opener(at).open(request, timeout=_TIMEOUT_SECONDS) as response:
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         raise AutomationError(f"{at} answered {error.code}: {_detail(error)}") from None
@@ -78,6 +79,12 @@ def _ask(at: str, message: str, session: str | None) -> dict[str, Any]:
             f"{at} does not answer ({reason}): `agent-infra status` shows what runs."
         ) from None
     return answer
+
+
+def _opener(at: str) -> urllib.request.OpenerDirector:
+    """A proxy that the user has set is not asked for this machine's own addresses."""
+    own = urllib.parse.urlsplit(at).hostname in {"127.0.0.1", "localhost", "::1"}
+    return urllib.request.build_opener(*[urllib.request.ProxyHandler({})] if own else [])
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -15,6 +15,8 @@ from agent_infra.automation import AutomationError, Environment
 def show(environment: Environment, name: str | None, *, follow: bool, lines: int) -> None:
     """Writes the last lines of the logs whose name begins with `name`, and with `follow` what comes after.
 
+    Without a name it lists the logs.
+
     Raises:
         AutomationError: there is no such log.
     """
@@ -22,15 +24,18 @@ def show(environment: Environment, name: str | None, *, follow: bool, lines: int
         _from_cluster(environment, name, follow=follow, lines=lines)
         return
     found = {file.stem: file for file in sorted(environment.local.logs_dir.glob("*.log"))}
+    if name is None:
+        sys.stdout.write("".join(f"{stem}\n" for stem in found))
+        return
     chosen = {
         stem: file
         for stem, file in found.items()
-        if name and (stem == name or stem.startswith((f"{name}-", f"fleet-{name}-")))
+        if stem == name or stem.startswith((f"{name}-", f"fleet-{name}-"))
     }
     if not chosen:
-        problem = f"There is no log of {name!r} in" if name else "Say which log of"
         raise AutomationError(
-            f"{problem} {environment.name!r}; there are: {', '.join(found) or 'none (run `agent-infra up`)'}."
+            f"There is no log of {name!r} in {environment.name!r}; "
+            f"there are: {', '.join(found) or 'none (run `agent-infra up`)'}."
         )
     positions = {}
     for stem, file in chosen.items():

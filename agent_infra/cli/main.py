@@ -87,13 +87,20 @@ def destroy(
 
 @app.command()
 def status(
-    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that is not simulated, not only what the stack uses.")
+    ] = False,
+    as_json: Json = False,
+    project: ProjectDir = None,
 ) -> None:
     """Show what runs, where it answers, and what is accepted but not simulated on this machine."""
     from agent_infra.cli.status import show
 
     with _told(as_json=as_json):
-        show(_environment(stack, rehearse=rehearse, project=project), as_json=as_json)
+        environment = _environment(stack, rehearse=rehearse, project=project)
+        show(environment, everything=everything, as_json=as_json)
 
 
 @app.command()
@@ -140,10 +147,14 @@ def chat(
 @app.command()
 def env(stack: Stack = "local", rehearse: Rehearse = False, project: ProjectDir = None) -> None:
     """Print what makes plain `pulumi` work on an environment: eval "$(agent-infra env)"."""
+    from agent_infra.local.workspace import PASSPHRASE
+
     with _told(as_json=False), display.choose(as_json=False) as shown:
         environment = _environment(stack, rehearse=rehearse, project=project)
         for name, value in environment.variables(listener=shown.on_event).items():
-            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+            # A passphrase is not printed; the file that has it is among the others.
+            line = f"unset {name}" if name == PASSPHRASE else f"export {name}={shlex.quote(value)}"
+            sys.stdout.write(f"{line}\n")
 
 
 @app.command()

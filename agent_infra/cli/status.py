@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from fnmatch import fnmatch
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +23,7 @@ from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.state import State
 
 
-def show(environment: Environment, *, as_json: bool) -> None:
+def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
     """Services, fleets, outputs, and what is accepted but not simulated.
 
     Raises:
@@ -34,8 +36,7 @@ def show(environment: Environment, *, as_json: bool) -> None:
     running = services.status(local)
     fleet_status = fleets.status(local)
     state = State(local, environment.project.name, environment.name)
-    used = {resource["type"] for resource in state.resources()}
-    notes = [note for note in _not_simulated(local) if note.type in used]
+    notes = [note for note in _not_simulated(local) if everything or _used(note, state.resources())]
     if as_json:
         content = {
             "kind": "status",
@@ -74,8 +75,10 @@ def show(environment: Environment, *, as_json: bool) -> None:
         console,
         "Accepted but not simulated on this machine",
         ("type", "property", "why"),
-        [(note.type, note.property or "", note.reason) for note in notes],
+        [(type, ", ".join(properties), reason) for (type, reason), properties in _grouped(notes).items()],
     )
+    if not everything:
+        console.print("`agent-infra status --all` also lists what this stack does not use.", style="dim")
 
 
 def show_tools(*, as_json: bool) -> None:
@@ -97,6 +100,23 @@ def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:
         *KubernetesStandin(local).not_simulated(),
         *DockerStandin(local).not_simulated(),
     ]
+
+
+def _used(note: NotSimulated, resources: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a resource of the stack says what a note is about."""
+    return any(
+        fnmatch(resource["type"], note.type)
+        and (note.property is None or note.property.split(".")[0] in (resource.get("inputs") or {}))
+        for resource in resources
+    )
+
+
+def _grouped(notes: Iterable[NotSimulated]) -> dict[tuple[str, str], list[str]]:
+    """The properties by their type and the reason, which many share."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        grouped.setdefault((note.type, note.reason), []).extend([note.property] if note.property else [])
+    return grouped
 
 
 def _mib(size: int | None) -> str:

@@ -7,8 +7,11 @@ environment; two environments share nothing.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +114,26 @@ class LocalEnvironment:
                 f"{name} is not running for environment {self.name!r}: run `agent-infra up` first."
             ) from None
         return entry
+
+
+@contextmanager
+def plainly(place: Path) -> Iterator[None]:
+    """Says what the operating system refuses at a place in a sentence with the way out.
+
+    Raises:
+        LocalError: the disk is full, or something may not be read or written.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise LocalError(f"The disk that has {place} is full: free some space, then try again.") from None
+        raise LocalError(
+            f"{error.filename or place}: {error.strerror or error}. "
+            "Mend that (its owner, its permissions), then try again."
+        ) from None
 
 
 def write_private(path: Path, text: str) -> None:

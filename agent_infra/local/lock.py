@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent_infra.local.environment import LocalEnvironment, LocalError
+from agent_infra.local.environment import LocalEnvironment, LocalError, plainly
 
 
 @contextmanager
@@ -22,14 +22,9 @@ def locked(environment: LocalEnvironment, *, action: str) -> Iterator[None]:
     Raises:
         LocalError: another run holds it, or its directory cannot be written.
     """
-    try:
+    with plainly(environment.root):
         environment.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = environment.lock_file.open("a+")
-    except OSError as error:
-        raise LocalError(
-            f"{environment.root} cannot be written ({error.strerror}): "
-            "free some disk space or mend its permissions."
-        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

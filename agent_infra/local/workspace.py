@@ -6,35 +6,27 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agent_infra.local.environment import ENVIRONMENT_DIR, LocalEnvironment, LocalError, write_private
+from agent_infra.local.environment import ENVIRONMENT_DIR, LocalEnvironment, write_private
 
 STANDINS = ("aws", "kubernetes", "docker")
 #: Tells the program that it runs on the local cloud under another environment's settings.
 REHEARSAL = "AGENT_INFRA_REHEARSAL"
+#: Where people keep the passphrase of their own stacks.
+PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a name
 
 
 def prepare(environment: LocalEnvironment) -> None:
-    """Makes the environment's directories, stand-in executables and passphrase where they are missing.
-
-    Raises:
-        LocalError: the directory cannot be written.
-    """
-    try:
-        environment.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for directory in (environment.state_dir, environment.logs_dir, environment.manifests_dir):
-            directory.mkdir(exist_ok=True)
-        if not environment.passphrase_file.exists():
-            write_private(environment.passphrase_file, secrets.token_urlsafe(32))
-        for name in STANDINS:
-            _write_standin(environment.bin_dir / f"pulumi-resource-{name}", name)
-    except OSError as error:
-        raise LocalError(
-            f"{environment.root} cannot be written ({error.strerror}): "
-            "free some disk space or mend its permissions."
-        ) from None
+    """Makes the environment's directories, stand-in executables and passphrase where they are missing."""
+    environment.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for directory in (environment.state_dir, environment.logs_dir, environment.manifests_dir):
+        directory.mkdir(exist_ok=True)
+    if not environment.passphrase_file.exists():
+        write_private(environment.passphrase_file, secrets.token_urlsafe(32))
+    for name in STANDINS:
+        _write_standin(environment.bin_dir / f"pulumi-resource-{name}", name)
 
 
 def _write_standin(path: Path, name: str) -> None:
@@ -65,4 +57,22 @@ def variables(
         # The SDKs are large: compiling them at every run would take longer than all else together.
         "PYTHONDONTWRITEBYTECODE": "",
         **({REHEARSAL: "1"} if rehearsal else {}),
+        **without_proxy(os.environ),
+        **_passphrase(environment),
     }
+
+
+def _passphrase(environment: LocalEnvironment) -> dict[str, str]:
+    """The user's own passphrase, where they have set one, would win over the file's."""
+    if PASSPHRASE not in os.environ:
+        return {}
+    return {PASSPHRASE: environment.passphrase_file.read_text()}
+
+
+def without_proxy(variables: Mapping[str, str]) -> dict[str, str]:
+    """What keeps a proxy that the user has set from being asked for this machine's own addresses."""
+    if not any(name.lower().endswith("_proxy") for name in variables):
+        return {}
+    excepted = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    value = ",".join(filter(None, ("127.0.0.1", "localhost", excepted)))
+    return {"no_proxy": value, "NO_PROXY": value}

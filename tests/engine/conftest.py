@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from botocore.config import Config
 
 from agent_infra.automation import Environment, Event, Project, Step
 from agent_infra.local import fleets, services
@@ -73,13 +74,16 @@ def aws(environment: Environment, service: str, region: str | None = None) -> An
     """A boto3 client of an environment's local AWS."""
     assert environment.local is not None
     settings = environment.project.settings(environment.name)
-    return boto3.client(  # type: ignore[call-overload] # the service's name is not a literal
-        service,
-        endpoint_url=environment.local.service("moto")["url"],
-        region_name=region or settings["config"]["aws:region"],
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_PROFILE", raising=False)
+        return boto3.client(  # type: ignore[call-overload] # the service's name is not a literal
+            service,
+            endpoint_url=environment.local.service("moto")["url"],
+            region_name=region or settings["config"]["aws:region"],
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            config=Config(proxies={"http": None}),
+        )
 
 
 def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -87,6 +91,7 @@ def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     assert url.startswith("http://127.0.0.1:")
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -17,19 +18,31 @@ from tests.engine.conftest import Steps, aws, call, change_settings
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600), pytest.mark.xdist_group("environment")]
 
 
+#: What a user may have set for the real clouds; nothing of it is for this machine's own.
+THEIRS = {
+    "AWS_PROFILE": "nobody-here",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "PULUMI_CONFIG_PASSPHRASE": "that of another stack",
+    "PULUMI_BACKEND_URL": "s3://nobody-here",
+}
+
+
 @pytest.fixture(scope="module")
-def environment(project: Project) -> Environment:
-    return Environment.open("local", project=project)
+def environment(project: Project) -> Iterator[Environment]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+            patch.delenv(name, raising=False)
+        for name, value in THEIRS.items():
+            patch.setenv(name, value)
+        yield Environment.open("local", project=project)
 
 
 @pytest.fixture(scope="module")
 def result(environment: Environment) -> UpdateResult:
     """The first `up`."""
-    before = {name: os.environ.pop(name, None) for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")}
-    try:
-        return environment.up()
-    finally:
-        os.environ.update({name: value for name, value in before.items() if value is not None})
+    return environment.up()
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+from pulumi.automation.events import DiagnosticEvent, EngineEvent
 from rich.text import Text
 from typer.testing import CliRunner
 
 from agent_infra.automation import Diagnostic, Phase, Step, UpdateResult
 from agent_infra.automation.errors import EnvironmentLocked, UpdateCancelled, UpdateFailed, from_command
+from agent_infra.automation.events import translate
 from agent_infra.cli.display import line, summary
 from agent_infra.cli.main import app
 
@@ -63,6 +65,59 @@ def test_outside_a_project_a_command_says_so_in_one_message(
     assert told.stderr.startswith("agent-infra: No Pulumi.yaml in")
     as_json = CliRunner().invoke(app, ["up", "--json"])
     assert json.loads(as_json.stdout)["kind"] == "error"
+
+
+def test_many_failures_of_one_cause_are_counted_and_all_kept() -> None:
+    failed = UpdateFailed("up", [f"queue-{number}: gone" for number in range(12)])
+    assert str(failed).splitlines()[-1] == "and 2 more"
+    assert str(failed).count("gone") == 10
+    assert len(failed.problems) == 12
+
+
+def test_what_the_engine_adds_to_the_reasons_is_left_out() -> None:
+    def told(message: str) -> object:
+        return translate(EngineEvent(0, 0, diagnostic_event=DiagnosticEvent(message, "never", "error")))
+
+    assert told("update failed") is None
+    assert told("an unhandled error occurred: program exited with non-zero exit code: 1") is None
+    assert told("the queue is gone") == Diagnostic("error", "the queue is gone")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose local environment has logs, and runs nothing."""
+    (tmp_path / "Pulumi.yaml").write_text("name: mine\nruntime: python\n")
+    (tmp_path / "Pulumi.local.yaml").write_text("config: {}\n")
+    logs = tmp_path / ".agent-infra" / "local" / "logs"
+    logs.mkdir(parents=True)
+    for name in ("fleet-support-0", "moto"):
+        (logs / f"{name}.log").write_text(f"{name} one\n{name} two\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_logs_are_listed_shown_and_missed(project: Path) -> None:
+    assert CliRunner().invoke(app, ["logs"]).stdout == "fleet-support-0\nmoto\n"
+    assert CliRunner().invoke(app, ["logs", "support", "-n", "1"]).stdout == "fleet-support-0 two\n"
+    missed = CliRunner().invoke(app, ["logs", "suport"])
+    assert missed.exit_code == 1
+    assert "There is no log of 'suport' in 'local'; there are: fleet-support-0, moto." in missed.stderr
+
+
+def test_what_is_not_simulated_is_told_for_what_the_stack_says(project: Path) -> None:
+    resource = {"type": "aws:sqs/queue:Queue", "urn": "urn", "inputs": {"redriveAllowPolicy": "x"}}
+    state = project / ".agent-infra" / "local" / "state" / ".pulumi" / "stacks" / "mine" / "local.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"checkpoint": {"latest": {"resources": [resource]}}}))
+    told = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["not_simulated"]
+    assert [(note["type"], note["property"]) for note in told] == [
+        ("aws:sqs/queue:Queue", "redriveAllowPolicy")
+    ]
+    everything = json.loads(CliRunner().invoke(app, ["status", "--json", "--all"]).stdout)["not_simulated"]
+    assert len(everything) > 100
+    table = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"}).stdout
+    assert "aws:sqs/queue:Queue  redriveAllowPolicy" in table
+    assert "status --all" in table
 
 
 def test_every_command_has_help() -> None:

@@ -62,8 +62,18 @@ def test_the_environment_is_what_a_pod_would_have() -> None:
 
 
 def test_nothing_of_the_users_own_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "mine")
     assert set(plan(deployment(), manifests(), identity=NO_IDENTITY).variables) == {"PATH", "LANG"}
+
+
+def test_the_machines_way_to_the_internet_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "intranet")
+    made = plan(deployment(), manifests(), identity=NO_IDENTITY).variables
+    assert made["HTTPS_PROXY"] == "http://proxy:3128"
+    assert made["no_proxy"] == made["NO_PROXY"] == "127.0.0.1,localhost,intranet"
 
 
 @pytest.mark.parametrize(

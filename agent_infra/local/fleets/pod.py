@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_infra.local.fleets.manifests import Manifests, Object, namespace_of
+from agent_infra.local.workspace import without_proxy
 
 #: The services of this machine speak no TLS: what a pod would use, and what a local process uses instead.
 _WITHOUT_TLS = (
@@ -22,6 +23,7 @@ _WITHOUT_TLS = (
     (re.compile(r"\bsslmode=(require|verify-ca|verify-full)\b"), "sslmode=disable"),
 )
 _POD_ADDRESS = "127.0.0.1"
+_FROM_THE_MACHINE = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class CannotRun(Exception):
@@ -135,7 +137,18 @@ def _variables(
         if value is not None:
             values[entry["name"]] = str(value)
     plain = {name: _without_tls(value) for name, value in values.items()}
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **identity, **plain}
+    return {**_node_variables(), **identity, **plain}
+
+
+def _node_variables() -> dict[str, str]:
+    """What a process has from the machine and not from its pod: the way to the internet, above all."""
+    machine = {name: os.environ[name] for name in _FROM_THE_MACHINE if name in os.environ}
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        **machine,
+        **without_proxy(machine),
+    }
 
 
 def _without_tls(value: str) -> str:

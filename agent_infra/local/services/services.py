@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import time
 import uuid
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from agent_infra.local.environment import LocalEnvironment, LocalError
+from agent_infra.local.environment import LocalEnvironment, LocalError, plainly
 from agent_infra.local.progress import Report, silent
 from agent_infra.local.services import record
 from agent_infra.local.services.process import Identity, end, last_words
@@ -58,7 +57,7 @@ def start(environment: LocalEnvironment, *, report: Report | None = None, system
         LocalError: a service does not start; the others run on, and the next start needs only that one.
     """
     say = report or silent
-    with _plainly(environment), _held(environment, say):
+    with plainly(environment.root), _held(environment, say):
         known = _read_or_set_aside(environment, say)
         with ThreadPoolExecutor(len(NAMES)) as pool:
             run = pool.map(lambda name: _runs(environment, name, known.services.get(name)), NAMES)
@@ -91,7 +90,7 @@ def stop(environment: LocalEnvironment) -> None:
     """
     if not environment.root.exists():
         return
-    with _plainly(environment), _held(environment, silent):
+    with plainly(environment.root), _held(environment, silent):
         known = _read_or_set_aside(environment, silent)
         with ThreadPoolExecutor(len(NAMES)) as pool:
             list(pool.map(lambda name: end_service(name, known.services.get(name)), NAMES))
@@ -105,7 +104,7 @@ def stop(environment: LocalEnvironment) -> None:
 
 def status(environment: LocalEnvironment) -> list[ServiceStatus]:
     """How each service is; asks each whether it answers. Changes nothing."""
-    with _plainly(environment):
+    with plainly(environment.root):
         try:
             entries, damage = record.read(environment, TEXTS).services, ""
         except UnreadableError as error:
@@ -116,7 +115,7 @@ def status(environment: LocalEnvironment) -> list[ServiceStatus]:
 
 def generation(environment: LocalEnvironment) -> str | None:
     """Which memory moto has: another value means that it has forgotten what it was told."""
-    with _plainly(environment):
+    with plainly(environment.root):
         try:
             return record.read(environment, TEXTS).generation
         except UnreadableError:
@@ -165,22 +164,6 @@ def _runs(environment: LocalEnvironment, name: str, entry: Entry | None) -> bool
         time.sleep(_PAUSE_SECONDS)
     end(process, seconds=3, request=SERVICES[name].STOP_SIGNAL)
     return False
-
-
-@contextmanager
-def _plainly(environment: LocalEnvironment) -> Iterator[None]:
-    """Says what the operating system refuses in a sentence with the way out."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise LocalError(
-                f"The disk that has {environment.root} is full: free some space, then try again."
-            ) from None
-        raise LocalError(
-            f"{error.filename or environment.root}: {error.strerror or error}. "
-            "Mend that (its owner, its permissions), then try again."
-        ) from None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from agent_infra.local.environment import LocalEnvironment
@@ -12,6 +13,8 @@ def _standin(name: str, environment: LocalEnvironment) -> Standin:
     if name == "aws":
         from agent_infra.local.standins.aws import AwsStandin
 
+        for theirs in [key for key in os.environ if key.startswith("AWS_")]:
+            del os.environ[theirs]  # the user's own account is not for it
         return AwsStandin(environment)
     if name == "kubernetes":
         from agent_infra.local.standins.kubernetes import KubernetesStandin

@@ -137,9 +137,7 @@ class KubernetesStandin:
         """What is taken without being simulated, for this run's store."""
         notes = settings.not_simulated()
         if isinstance(self._store, YamlStore):
-            notes.append(
-                NotSimulated("kubernetes:*", "status", "objects are files: no controller acts on them")
-            )
+            notes.append(NotSimulated("kubernetes:*", None, "objects are files: no controller acts on them"))
             reason = "kept as a file: its fields are not checked and no operator acts on it"
             notes += [
                 NotSimulated(f"kubernetes:{group}:{kind}", None, reason) for group, kind in KNOWN_CUSTOM
