@@ -64,10 +64,12 @@ def local_session(
         with plainly(environment.root), locked(environment, action=command_line()):
             toolset = tools.ensure(_reporter(listener))
             workspace.prepare(environment)
-            services.start(environment, report=_reporter(listener))
             state = State(environment, project.name, stack)
             for sentence in state.mend():
                 listener(Diagnostic("warning", sentence))
+            if not state.exists:  # what the cloud remembers, nothing would ever delete
+                services.stop(environment, ["moto"])
+            services.start(environment, report=_reporter(listener))
             variables = workspace.variables(environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal)
             directory = write_project(project, stack, environment)
             yield Session(

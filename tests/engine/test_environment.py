@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -139,6 +140,19 @@ def test_when_the_cloud_has_forgotten_everything_up_fills_it_again(
     assert "heron" in str(call(f"{now}/v1/sessions/{kept}"))
 
 
+def test_when_the_state_was_lost_up_begins_anew_and_what_people_said_is_kept(
+    environment: Environment, result: UpdateResult
+) -> None:
+    assert environment.local is not None
+    (address,) = [service.address for service in fleets.status(environment.local).services.values()]
+    kept = call(f"{address}/v1/chat", {"message": "Remember the stork."})["session_id"]
+    shutil.rmtree(environment.local.state_dir)
+    again = environment.up()
+    assert set(again.changes) == {"create"}
+    (address,) = again.endpoints.values()
+    assert "stork" in str(call(f"{address}/v1/sessions/{kept}"))
+
+
 def test_a_run_beside_another_is_told_who_holds_the_environment(
     environment: Environment, result: UpdateResult
 ) -> None:
@@ -163,7 +177,7 @@ def test_destroy_leaves_the_cloud_empty_and_nothing_running(
     stop = services.stop
     left: dict[str, list[Any]] = {}
 
-    def look_then_stop(of: Any) -> None:
+    def look_then_stop(of: Any, *names: Any) -> None:
         left["queues"] = aws(environment, "sqs").list_queues().get("QueueUrls", [])
         left["secrets"] = aws(environment, "secretsmanager").list_secrets()["SecretList"]
         left["clusters"] = aws(environment, "eks").list_clusters()["clusters"]
@@ -178,7 +192,7 @@ def test_destroy_leaves_the_cloud_empty_and_nothing_running(
         left["networks"] = [network for network in networks if not network["IsDefault"]]
         roles = aws(environment, "iam").list_roles()["Roles"]
         left["roles"] = [role["RoleName"] for role in roles]
-        stop(of)
+        stop(of, *names)
 
     monkeypatch.setattr(services, "stop", look_then_stop)
     environment.destroy()

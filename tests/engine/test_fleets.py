@@ -193,3 +193,19 @@ def test_stop_leaves_no_process_and_a_killed_supervisor_takes_its_replicas_along
     assert processes(fleet) == []
     assert fleets.status(fleet.environment).fleets == {}
     fleets.stop(fleet.environment)
+
+
+def test_a_supervisor_whose_record_was_damaged_is_replaced(fleet: Fleet) -> None:
+    fleet.say("one")
+    first = fleets.apply(fleet.environment).pid
+    address = fleet.address
+    fleet.environment.fleets_file.write_text("{")
+    assert fleets.status(fleet.environment).fleets == {}
+    second = fleets.apply(fleet.environment)
+    assert not psutil.pid_exists(first)
+    assert second.pid != first
+    assert len(processes(fleet)) == 2
+    assert fleet.address.rpartition(":")[0] == address.rpartition(":")[0]
+    fleet.environment.fleets_file.write_text("{")
+    fleets.stop(fleet.environment)
+    assert processes(fleet) == []

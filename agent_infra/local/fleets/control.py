@@ -11,9 +11,10 @@ import psutil
 from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.fleets import manifests
 from agent_infra.local.fleets.status import FleetsStatus, FleetState, read_status
-from agent_infra.local.services.process import Identity, last_words
+from agent_infra.local.services.process import Identity, end, last_words, living_in
 from agent_infra.local.services.process import start as start_process
 
+_MODULE = "agent_infra.local.fleets"
 _LOOK_SECONDS = 0.1
 #: More than a rollout's own deadline, so that the supervisor has the first word.
 _APPLY_SECONDS = 180.0
@@ -23,6 +24,11 @@ _STOP_SECONDS = 60.0
 def _supervisor(environment: LocalEnvironment) -> psutil.Process | None:
     known = read_status(environment.fleets_file)
     return Identity(known.pid, known.created).process() if known.pid else None
+
+
+def _strays(environment: LocalEnvironment) -> list[psutil.Process]:
+    """Supervisors that nothing written down leads to: fleets.json was lost or damaged."""
+    return living_in(environment.root, lambda process: _MODULE in process.cmdline())
 
 
 def start(environment: LocalEnvironment) -> None:
@@ -35,17 +41,16 @@ def start(environment: LocalEnvironment) -> None:
     if running is not None:
         running.send_signal(signal.SIGHUP)
         return
+    for stray in _strays(environment):
+        end(stray, seconds=_STOP_SECONDS)
     log = environment.logs_dir / "supervisor.log"
     process = start_process(
-        [sys.executable, "-m", "agent_infra.local.fleets", str(environment.root)], log=log
+        [sys.executable, "-m", _MODULE, str(environment.root)], log=log, directory=environment.root
     )
+    identity = Identity.of(process)
     deadline = time.monotonic() + 20
     while read_status(environment.fleets_file).pid != process.pid:
-        if (
-            not process.is_running()
-            or process.status() == psutil.STATUS_ZOMBIE
-            or time.monotonic() > deadline
-        ):
+        if identity.process() is None or time.monotonic() > deadline:
             raise LocalError(f"The fleets' supervisor does not start. {last_words(log)}")
         time.sleep(_LOOK_SECONDS)
 
@@ -87,10 +92,9 @@ def stop(environment: LocalEnvironment) -> None:
     running = _supervisor(environment)
     before = read_status(environment.fleets_file)
     if running is not None:
-        running.terminate()
-        _, left = psutil.wait_procs([running], timeout=_STOP_SECONDS)
-        for survivor in left:
-            survivor.kill()
+        end(running, seconds=_STOP_SECONDS)
+    for stray in _strays(environment):
+        end(stray, seconds=_STOP_SECONDS)
     replicas = [
         process
         for fleet in before.fleets.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,8 +82,8 @@ def start(environment: LocalEnvironment, *, report: Report | None = None, system
             raise starting.errors[0]
 
 
-def stop(environment: LocalEnvironment) -> None:
-    """Ends what runs, recorded or not; the data stays where it is.
+def stop(environment: LocalEnvironment, names: Collection[str] = NAMES) -> None:
+    """Ends what runs, recorded or not; the data stays where it is. moto's is its memory, which goes.
 
     Raises:
         LocalError: a process is another user's, or the directory cannot be written.
@@ -93,11 +93,12 @@ def stop(environment: LocalEnvironment) -> None:
     with plainly(environment.root), _held(environment, silent):
         known = _read_or_set_aside(environment, silent)
         with ThreadPoolExecutor(len(NAMES)) as pool:
-            list(pool.map(lambda name: end_service(name, known.services.get(name)), NAMES))
-        end_strays(environment, NAMES)
-        for entry in known.services.values():
-            entry["pid"] = 0
-        known.generation = None
+            list(pool.map(lambda name: end_service(name, known.services.get(name)), names))
+        end_strays(environment, names)
+        for name in names:
+            known.services.get(name, {})["pid"] = 0
+        if "moto" in names:
+            known.generation = None
         if environment.services_file.exists():
             record.write(environment, known)
 
