@@ -155,9 +155,6 @@ class Environment:
         if self._state.forgotten_by(ready.generation):
             listener(Phase("The local cloud was started anew: filling it again from the state"))
             return True
-        if self._state.interrupted():
-            listener(Phase("The last run was interrupted: looking at what it left"))
-            return True
         return False
 
     def _apply_fleets(self, listener: Listener) -> dict[str, str]:

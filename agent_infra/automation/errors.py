@@ -52,13 +52,18 @@ def from_command(error: CommandError, *, action: str, problems: Sequence[str]) -
             f"{action}: the stack's state is locked: {holder}. Wait for that run to end; "
             "if it is gone, `pulumi cancel` releases the lock."
         )
-    if "update cancelled" in text or "signal: interrupt" in text:
-        return UpdateCancelled(
-            f"{action} was stopped. What had been done is kept; run it again to go on from there."
-        )
+    if re.search(r"update cancell?ed|signal: (interrupt|killed)|^\s*code: -(2|9|15)$", text, re.MULTILINE):
+        return cancelled(action)
     if "no space left on device" in text or "disk quota exceeded" in text:
         return AutomationError(f"{action}: the disk is full. Free some space, then run it again.")
     return UpdateFailed(action, problems or _error_lines(text))
+
+
+def cancelled(action: str) -> UpdateCancelled:
+    """What a user who stopped a run is told."""
+    return UpdateCancelled(
+        f"{action} was stopped. What had been done is kept; run it again to go on from there."
+    )
 
 
 def _error_lines(text: str) -> list[str]:

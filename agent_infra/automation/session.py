@@ -67,8 +67,11 @@ def local_session(
             state = State(environment, project.name, stack)
             for sentence in state.mend():
                 listener(Diagnostic("warning", sentence))
-            if not state.exists:  # what the cloud remembers, nothing would ever delete
+            if not state.exists or state.interrupted():
+                # The cloud has what no state knows of: it begins anew, and `up` fills it again.
                 services.stop(environment, ["moto"])
+            if state.interrupted():
+                state.forget_interruption()
             services.start(environment, report=_reporter(listener))
             variables = workspace.variables(environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal)
             directory = write_project(project, stack, environment)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent_infra.cli import display
+from agent_infra.cli import STOPPED, STOPPED_MESSAGE, display
+from agent_infra.cli.interruption import interruptible
 
 if TYPE_CHECKING:
     from agent_infra.automation import Environment
@@ -115,7 +114,7 @@ def logs(
     """Show what a fleet's replicas or a service wrote."""
     from agent_infra.cli.logs import show
 
-    with _told(as_json=False):
+    with _told(as_json=False), suppress(KeyboardInterrupt) if follow else nullcontext():
         show(_environment(stack, rehearse=rehearse, project=project), name, follow=follow, lines=lines)
 
 
@@ -182,8 +181,8 @@ def _environment(stack: str, *, rehearse: bool, project: Path | None) -> Environ
 def _run(action: Action, stack: str, *, rehearse: bool, as_json: bool, project: Path | None) -> None:
     with _told(as_json=as_json):
         environment = _environment(stack, rehearse=rehearse, project=project)
-        with _patient(), display.choose(as_json=as_json) as shown:
-            result = getattr(environment, action.value)(listener=shown.on_event)
+        with interruptible(action.value) as interruption, display.choose(as_json=as_json) as shown:
+            result = getattr(environment, action.value)(listener=interruption.quieten(shown.on_event))
         shown.result(result)
         if not as_json:
             for name, address in result.endpoints.items():
@@ -199,32 +198,6 @@ def _invitation(name: str, address: str) -> str:
 
 
 @contextmanager
-def _patient() -> Iterator[None]:
-    """The first Ctrl-C lets the engine, which gets it too, end in good order; the second ends it at once."""
-    pressed = 0
-
-    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed += 1
-        if pressed > 1 or not engine_runs():
-            raise KeyboardInterrupt
-        sys.stderr.write("\nStopping after what is going on now; press Ctrl-C again to stop at once.\n")
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def engine_runs() -> bool:
-    """Whether one of this process's children is the engine."""
-    import psutil
-
-    return any(child.name() == "pulumi" for child in psutil.Process().children())
-
-
-@contextmanager
 def _told(*, as_json: bool) -> Iterator[None]:
     """Every error as one clear message, and an exit code: 1 failed, 130 stopped by Ctrl-C."""
     from agent_infra.automation import AutomationError, UpdateCancelled
@@ -237,12 +210,7 @@ def _told(*, as_json: bool) -> Iterator[None]:
             sys.stdout.write(json.dumps({"kind": "error", "message": str(error)}) + "\n")
         else:
             sys.stderr.write(f"agent-infra: {error}\n")
-        raise typer.Exit(130 if isinstance(error, UpdateCancelled) else 1) from None
+        raise typer.Exit(STOPPED if isinstance(error, UpdateCancelled) else 1) from None
     except KeyboardInterrupt:
-        sys.stderr.write("agent-infra: stopped. What was done is kept; run the same command to go on.\n")
-        raise typer.Exit(130) from None
-
-
-def main() -> None:
-    """The entry point."""
-    app()
+        sys.stderr.write(f"{STOPPED_MESSAGE}\n")
+        raise typer.Exit(STOPPED) from None

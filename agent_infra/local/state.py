@@ -56,6 +56,12 @@ class State:
         """Whether a run ended while something was being created or deleted."""
         return self.exists and bool(self._latest().get("pending_operations"))
 
+    def forget_interruption(self) -> None:
+        """Drops what a run left half done: the engine would remember it at every run to come."""
+        content = json.loads(self.checkpoint.read_text())
+        content["checkpoint"]["latest"].pop("pending_operations")
+        write_private(self.checkpoint, json.dumps(content, indent=4))
+
     def mend(self) -> list[str]:
         """Releases dead runs' locks and sets a broken checkpoint aside for its newest good copy.
 

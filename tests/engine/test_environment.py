@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from agent_infra.automation import AutomationError, Environment, Project, UpdateResult
+from agent_infra.automation import AutomationError, Environment, Event, Project, Step, UpdateResult
 from agent_infra.local import fleets, services
 from tests.engine.conftest import Steps, aws, call, change_settings
 
@@ -140,15 +140,25 @@ def test_when_the_cloud_has_forgotten_everything_up_fills_it_again(
     assert "heron" in str(call(f"{now}/v1/sessions/{kept}"))
 
 
-def test_when_the_state_was_lost_up_begins_anew_and_what_people_said_is_kept(
+def test_after_a_lost_state_and_a_killed_engine_up_begins_anew_and_what_people_said_is_kept(
     environment: Environment, result: UpdateResult
 ) -> None:
     assert environment.local is not None
     (address,) = [service.address for service in fleets.status(environment.local).services.values()]
     kept = call(f"{address}/v1/chat", {"message": "Remember the stork."})["session_id"]
     shutil.rmtree(environment.local.state_dir)
+
+    def kill_in_the_middle(event: Event) -> None:
+        if isinstance(event, Step) and event.op == "create" and event.type == "aws:kms/key:Key":
+            (engine,) = [each for each in psutil.Process().children() if each.name() == "pulumi"]
+            for process in [*engine.children(recursive=True), engine]:
+                process.kill()
+
+    with pytest.raises(AutomationError):
+        environment.up(listener=kill_in_the_middle)
     again = environment.up()
-    assert set(again.changes) == {"create"}
+    assert set(again.changes) <= {"create", "same"}
+    assert environment.up().changed == 0
     (address,) = again.endpoints.values()
     assert "stork" in str(call(f"{address}/v1/sessions/{kept}"))
 

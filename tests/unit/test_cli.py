@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -6,10 +9,12 @@ from pulumi.automation.events import DiagnosticEvent, EngineEvent
 from rich.text import Text
 from typer.testing import CliRunner
 
-from agent_infra.automation import Diagnostic, Phase, Step, UpdateResult
+from agent_infra.automation import Diagnostic, Event, Phase, Step, UpdateResult
 from agent_infra.automation.errors import EnvironmentLocked, UpdateCancelled, UpdateFailed, from_command
 from agent_infra.automation.events import translate
+from agent_infra.cli import interruption
 from agent_infra.cli.display import line, summary
+from agent_infra.cli.interruption import interruptible
 from agent_infra.cli.main import app
 
 
@@ -49,8 +54,9 @@ def test_the_engines_failures_become_errors_with_a_way_out() -> None:
     )
     assert isinstance(locked, EnvironmentLocked)
     assert "pid 7" in str(locked)
-    cancelled = from_command(Failed("error: update cancelled"), action="up", problems=[])  # type: ignore[arg-type] # the same
-    assert isinstance(cancelled, UpdateCancelled)
+    for text in ("error: update canceled", "error: update cancelled", "code: -2\nstdout:", "signal: killed"):
+        cancelled = from_command(Failed(text), action="up", problems=[])  # type: ignore[arg-type] # the same
+        assert isinstance(cancelled, UpdateCancelled)
     failed = from_command(Failed("code: 255\nstderr: error: no"), action="up", problems=["tasks: bad"])  # type: ignore[arg-type] # the same
     assert isinstance(failed, UpdateFailed)
     assert failed.problems == ("tasks: bad",)
@@ -81,6 +87,32 @@ def test_what_the_engine_adds_to_the_reasons_is_left_out() -> None:
     assert told("update failed") is None
     assert told("an unhandled error occurred: program exited with non-zero exit code: 1") is None
     assert told("the queue is gone") == Diagnostic("error", "the queue is gone")
+
+
+def test_what_ctrl_c_cut_off_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Event] = []
+    monkeypatch.setattr(interruption, "_engines", lambda: ["an engine"])
+    with (
+        pytest.raises(UpdateCancelled, match=r"up was stopped.*run it again"),
+        interruptible("up") as pressed,
+    ):
+        listen = pressed.quieten(heard.append)
+        listen(Diagnostic("info", "before"))
+        os.kill(os.getpid(), signal.SIGINT)
+        listen(Diagnostic("info", "Traceback"))
+        listen(step("create"))
+        raise UpdateFailed("up", ["a call was cut off"])
+    assert heard == [Diagnostic("info", "before"), step("create")]
+    with pytest.raises(UpdateFailed), interruptible("up"):
+        raise UpdateFailed("up", ["nobody pressed anything"])
+
+
+def test_ctrl_c_before_the_engine_runs_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_engines", list)
+    with pytest.raises(UpdateCancelled), interruptible("up"):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+        pytest.fail("it went on")
 
 
 @pytest.fixture

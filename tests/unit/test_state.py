@@ -44,6 +44,9 @@ def test_an_interrupted_run_shows(state: State) -> None:
     assert not state.interrupted()
     write_checkpoint(state, [QUEUE], pending_operations=[{"type": "creating"}])
     assert state.interrupted()
+    state.forget_interruption()
+    assert not state.interrupted()
+    assert state.resources() == [QUEUE]
 
 
 def test_a_broken_checkpoint_is_kept_aside_and_its_newest_good_copy_restored(state: State) -> None:
