@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 
 import psutil
@@ -148,7 +149,11 @@ class Supervisor:
             },
         )
         if now != self._written:
-            write_status(self._environment, now)
+            try:
+                write_status(self._environment, now)
+            except OSError as error:  # the fleets serve on; it is tried again at the next look
+                sys.stderr.write(f"cannot write {self._environment.fleets_file}: {error.strerror}\n")
+                return
             self._written = now
 
     async def _end(self) -> None:
