@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs
     from agent_infra.aws.cache import RedisCache, RedisCacheArgs
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
     from agent_infra.aws.database import Database, DatabaseArgs
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.registry import Registry, RegistryArgs
     from agent_infra.aws.secrets import Secrets, SecretsArgs
-    from agent_infra.aws.storage import Storage, StorageArgs
     from agent_infra.component import ArgsError
     from agent_infra.contract import TaskContract, task_contract
     from agent_infra.fleet.args import (
@@ -41,6 +41,8 @@ __all__ = [
     "AgentPlatform",
     "AgentPlatformArgs",
     "ArgsError",
+    "ArtifactStore",
+    "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
     "Database",
@@ -63,8 +65,6 @@ __all__ = [
     "SecretsArgs",
     "Settings",
     "SettingsError",
-    "Storage",
-    "StorageArgs",
     "TaskContract",
     "WorkQueue",
     "WorkQueueArgs",
@@ -81,7 +81,7 @@ _MODULES = {
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
-    "agent_infra.aws.storage": ("Storage", "StorageArgs"),
+    "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),
     "agent_infra.contract": ("TaskContract", "task_contract"),
     "agent_infra.fleet.args": (

@@ -201,6 +201,10 @@ def _is_tag(part: str | int, annotation: Any) -> bool:
     return "[" in part or part in {"str", "int", "float", "bool"} or part in map(_tag, members)
 
 
+def _token(kind: str) -> str:
+    return f"agent-infra:index:{kind}"
+
+
 class Component(pulumi.ComponentResource):
     """The base of every component: its children are its own, and carry its tags.
 
@@ -215,8 +219,13 @@ class Component(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None,
         *,
         tags: Mapping[str, str] | None = None,
+        formerly: Sequence[str] = (),
     ) -> None:
-        super().__init__(f"agent-infra:index:{kind}", name, None, opts)
+        """`formerly` are kinds that this one had; stacks that were made with them upgrade in place."""
+        aliases = [pulumi.Alias(type_=_token(former)) for former in formerly]
+        if aliases:
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
+        super().__init__(_token(kind), name, None, opts)
         self._name = name
         self._base_tags = {"managed-by": "agent-infra", **(tags or {})}
 

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs
 from agent_infra.aws.cache import RedisCache, RedisCacheArgs
 from agent_infra.aws.cluster import EksCluster, EksClusterArgs
 from agent_infra.aws.database import Database, DatabaseArgs
@@ -18,7 +19,6 @@ from agent_infra.aws.network import Network, NetworkArgs
 from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
 from agent_infra.aws.registry import Registry, RegistryArgs
 from agent_infra.aws.secrets import Secrets, SecretsArgs
-from agent_infra.aws.storage import Storage, StorageArgs
 from agent_infra.component import Args, Component
 from agent_infra.fleet import (
     AgentFleet,
@@ -71,7 +71,7 @@ class AgentPlatform(Component):
     cluster: EksCluster
     cache: RedisCache | None
     database: Database | None
-    storage: Storage | None
+    storage: ArtifactStore | None
     secrets: Secrets
     queues: dict[str, WorkQueue]
     fleets: dict[str, AgentFleet]
@@ -138,9 +138,9 @@ class AgentPlatform(Component):
             else None
         )
         self.storage = (
-            Storage(
+            ArtifactStore(
                 f"{name}-storage",
-                StorageArgs(**_said(settings.storage), deletion_protection=settings.protect, tags=tags),
+                ArtifactStoreArgs(**_said(settings.storage), deletion_protection=settings.protect, tags=tags),
                 self._opts(),
             )
             if settings.storage

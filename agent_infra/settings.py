@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from agent_infra.aws.artifact_store import ArtifactStoreOptions
 from agent_infra.aws.cache import RedisCacheOptions
 from agent_infra.aws.cluster import EksClusterOptions
 from agent_infra.aws.database import DatabaseOptions
 from agent_infra.aws.network import NetworkOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.registry import RegistryOptions
-from agent_infra.aws.storage import StorageOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
 from agent_infra.fleet.args import FleetName, Replicas, Resources, SecretKey, Worker
@@ -94,7 +94,7 @@ class Settings(Args):
     cluster: EksClusterOptions = EksClusterOptions()
     cache: RedisCacheOptions | None = None
     database: DatabaseOptions | None = None
-    storage: StorageOptions | None = None
+    storage: ArtifactStoreOptions | None = None
     registry: RegistryOptions = RegistryOptions()
     secrets: Mapping[SecretName, SecretSettings] = {}
     fleets: Mapping[FleetName, FleetSettings] = {}

@@ -113,7 +113,7 @@ class QueueConnection(Args):
 
 
 class BucketConnection(Args):
-    """A bucket for what the agents make, such as a `Storage`'s."""
+    """A bucket for what the agents make, such as a `ArtifactStore`'s."""
 
     name: MaybeOutput[str]
     arn: MaybeOutput[str]

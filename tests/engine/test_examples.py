@@ -11,7 +11,7 @@ import pytest
 from agent_infra.automation import Environment, Project
 from tests.engine.conftest import ROOT, Steps, end_all
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
+pytestmark = pytest.mark.engine
 
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/Pulumi.yaml"))
 

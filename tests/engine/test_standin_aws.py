@@ -16,8 +16,8 @@ from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins.aws import AwsStandin
 from agent_infra.local.standins.aws.rows import ROWS
 from agent_infra.local.standins.server import UNKNOWN, Partial, Properties, StandinError, has_unknown
-from tests.engine.standin_aws_cases import CASES, World, allow, trust
 from tests.engine.standin_aws_cloud import begin_another_generation, entries, local_cloud
+from tests.engine.standin_cases import CASES, World, allow, trust
 
 REGION = "eu-west-1"
 QUEUE, ROLE = "aws:sqs/queue:Queue", "aws:iam/role:Role"

@@ -1,4 +1,4 @@
-"""`Storage`: a private bucket."""
+"""`ArtifactStore`: a private bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent_infra.aws import policies
 from agent_infra.component import Args, Component
 
 
-class StorageOptions(Args):
+class ArtifactStoreOptions(Args):
     """What an environment may say about its bucket."""
 
     expire_after_days: int | None = Field(default=None, ge=1)
@@ -22,15 +22,15 @@ class StorageOptions(Args):
     """How long an overwritten or deleted object can be brought back."""
 
 
-class StorageArgs(StorageOptions):
-    """The arguments of `Storage`."""
+class ArtifactStoreArgs(ArtifactStoreOptions):
+    """The arguments of `ArtifactStore`."""
 
     deletion_protection: bool = True
     """Whether a bucket that still holds objects cannot be deleted."""
     tags: Mapping[str, str] = {}
 
 
-class Storage(Component):
+class ArtifactStore(Component):
     """An S3 bucket that nobody reads in public: versioned, encrypted, spoken to over TLS alone.
 
     Raises:
@@ -43,11 +43,11 @@ class Storage(Component):
     def __init__(
         self,
         name: str,
-        args: StorageArgs | Mapping[str, Any] | None = None,
+        args: ArtifactStoreArgs | Mapping[str, Any] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        args = StorageArgs.parse(args or {}, owner=f"Storage {name!r}")
-        super().__init__("Storage", name, opts, tags=args.tags)
+        args = ArtifactStoreArgs.parse(args or {}, owner=f"ArtifactStore {name!r}")
+        super().__init__("ArtifactStore", name, opts, tags=args.tags, formerly=("Storage",))
         bucket = aws.s3.Bucket(
             name,
             force_destroy=not args.deletion_protection,

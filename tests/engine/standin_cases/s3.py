@@ -1,0 +1,61 @@
+"""Cases of the stand-in's s3 rows."""
+
+from __future__ import annotations
+
+from agent_infra.local.standins.server import Properties
+from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case, World, allow
+
+
+def _encryption(world: World) -> Properties:
+    rule = {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}, "bucketKeyEnabled": True}
+    return {"bucket": world.bucket(), "rules": [rule]}
+
+
+def _encryption_rule(algorithm: str) -> Properties:
+    return {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": algorithm}}]}
+
+
+def _lifecycle_rules(days: int) -> Properties:
+    return {
+        "rules": [
+            {
+                "id": "old",
+                "status": "Enabled",
+                "filter": {"prefix": "artifacts/"},
+                "expiration": {"days": days},
+                "noncurrentVersionExpiration": {"noncurrentDays": 7},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 3},
+                "transitions": [{"days": 30, "storageClass": "STANDARD_IA"}],
+            }
+        ]
+    }
+
+
+CASES: dict[str, Case] = {
+    "aws:s3/bucket:Bucket": Case(lambda w: {"forceDestroy": True, **TAGS}, NEW_TAGS, {"forceDestroy"}),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Case(
+        lambda w: {
+            "bucket": w.bucket(),
+            "blockPublicAcls": True,
+            "blockPublicPolicy": True,
+            "ignorePublicAcls": True,
+            "restrictPublicBuckets": True,
+        },
+        {"blockPublicAcls": False},
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Case(
+        _encryption, _encryption_rule("AES256")
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Case(
+        lambda w: {"bucket": w.bucket(), "versioningConfiguration": {"status": "Enabled"}},
+        {"versioningConfiguration": {"status": "Suspended"}},
+        stays=True,
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Case(
+        lambda w: {"bucket": w.bucket(), **_lifecycle_rules(90)}, _lifecycle_rules(60)
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Case(
+        lambda w: {"bucket": w.bucket(), "policy": allow("s3:GetObject", Principal="*")},
+        {"policy": allow(["s3:GetObject", "s3:PutObject"], Principal="*")},
+    ),
+}

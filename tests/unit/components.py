@@ -1,0 +1,15 @@
+"""What the tests of the components share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.recording import Recorded, record
+
+#: Where a data service may be, and who connects to it.
+PLACED = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1", "subnet-2"], "clients": {"cluster": "sg-cluster"}}
+
+
+def made(component: Any, args: dict[str, Any]) -> Recorded:
+    """What a component called `it` registers."""
+    return record(lambda: component("it", args) and None)
