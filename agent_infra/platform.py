@@ -11,13 +11,13 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs
-from agent_infra.aws.cache import RedisCache, RedisCacheArgs
-from agent_infra.aws.cluster import EksCluster, EksClusterArgs
-from agent_infra.aws.database import Database, DatabaseArgs
-from agent_infra.aws.network import Network, NetworkArgs
-from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
-from agent_infra.aws.registry import Registry, RegistryArgs
+from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs, ArtifactStoreOptions
+from agent_infra.aws.cache import RedisCache, RedisCacheArgs, RedisCacheOptions
+from agent_infra.aws.cluster import EksCluster, EksClusterArgs, EksClusterOptions
+from agent_infra.aws.database import Database, DatabaseArgs, DatabaseOptions
+from agent_infra.aws.network import Network, NetworkArgs, NetworkOptions
+from agent_infra.aws.queue import WorkQueue, WorkQueueArgs, WorkQueueOptions
+from agent_infra.aws.registry import Registry, RegistryArgs, RegistryOptions
 from agent_infra.aws.secrets import Secrets, SecretsArgs
 from agent_infra.component import Args, Component
 from agent_infra.fleet import (
@@ -30,7 +30,8 @@ from agent_infra.fleet import (
     QueueConnection,
     Worker,
 )
-from agent_infra.settings import BuildSettings, FleetSettings, Settings
+from agent_infra.parts import BuildSettings, FleetSettings
+from agent_infra.settings import Settings
 
 #: What the namespace's pods must satisfy: https://kubernetes.io/docs/concepts/security/pod-security-standards/.
 POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
@@ -90,13 +91,13 @@ class AgentPlatform(Component):
         self._shared_tags = {"environment": settings.environment, **settings.tags}
         self.network = Network(
             f"{name}-network",
-            NetworkArgs(**_said(settings.network), tags=self._shared_tags),
+            NetworkArgs(**_said(settings.network, NetworkOptions), tags=self._shared_tags),
             self._opts(),
         )
         self.cluster = EksCluster(
             f"{name}-cluster",
             EksClusterArgs(
-                **_said(settings.cluster),
+                **_said(settings.cluster, EksClusterOptions),
                 subnet_ids=self.network.private_subnet_ids,
                 cluster_name=f"{name}-{settings.environment}",
                 deletion_protection=settings.protect,
@@ -128,19 +129,31 @@ class AgentPlatform(Component):
             "tags": tags,
         }
         self.cache = (
-            RedisCache(f"{name}-cache", RedisCacheArgs(**_said(settings.cache), **placed), self._opts())
+            RedisCache(
+                f"{name}-cache",
+                RedisCacheArgs(**_said(settings.cache, RedisCacheOptions), **placed),
+                self._opts(),
+            )
             if settings.cache
             else None
         )
         self.database = (
-            Database(f"{name}-database", DatabaseArgs(**_said(settings.database), **placed), self._opts())
+            Database(
+                f"{name}-database",
+                DatabaseArgs(**_said(settings.database, DatabaseOptions), **placed),
+                self._opts(),
+            )
             if settings.database
             else None
         )
         self.storage = (
             ArtifactStore(
                 f"{name}-storage",
-                ArtifactStoreArgs(**_said(settings.storage), deletion_protection=settings.protect, tags=tags),
+                ArtifactStoreArgs(
+                    **_said(settings.storage, ArtifactStoreOptions),
+                    deletion_protection=settings.protect,
+                    tags=tags,
+                ),
                 self._opts(),
             )
             if settings.storage
@@ -165,7 +178,11 @@ class AgentPlatform(Component):
         if spec.worker is not None:
             queue = self.queues[fleet] = WorkQueue(
                 f"{self._name}-{fleet}-tasks",
-                WorkQueueArgs(**_said(spec.queue), task_timeout=spec.task_timeout, tags=self._shared_tags),
+                WorkQueueArgs(
+                    **_said(spec.queue, WorkQueueOptions),
+                    task_timeout=spec.task_timeout,
+                    tags=self._shared_tags,
+                ),
                 self._opts(),
             )
         args = AgentFleetArgs(
@@ -202,7 +219,7 @@ class AgentPlatform(Component):
         registry = Registry(
             f"{self._name}-{fleet}-images",
             RegistryArgs(
-                **_said(self._settings.registry),
+                **_said(self._settings.registry, RegistryOptions),
                 deletion_protection=self._settings.protect,
                 tags=self._shared_tags,
             ),
@@ -240,6 +257,6 @@ class AgentPlatform(Component):
         }
 
 
-def _said(options: Args) -> dict[str, Any]:
-    """The settings of one part as its component's arguments."""
-    return {name: getattr(options, name) for name in type(options).model_fields}
+def _said(settings: Args, options: type[Args]) -> dict[str, Any]:
+    """What the settings of a part say of its component's options."""
+    return {name: getattr(settings, name) for name in options.model_fields}

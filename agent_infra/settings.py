@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
-from agent_infra.aws.artifact_store import ArtifactStoreOptions
-from agent_infra.aws.cache import RedisCacheOptions
+from agent_infra.aws.alarms import Alarms
 from agent_infra.aws.cluster import EksClusterOptions
-from agent_infra.aws.database import DatabaseOptions
 from agent_infra.aws.network import NetworkOptions
-from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.registry import RegistryOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
-from agent_infra.fleet.args import FleetName, Replicas, Resources, SecretKey, Worker
+from agent_infra.fleet.args import FleetName
+from agent_infra.parts import (
+    CacheSettings,
+    DatabaseSettings,
+    FleetSettings,
+    SecretName,
+    SecretSettings,
+    StorageSettings,
+)
 
 PROJECT = "agent-infra"
 _REGION = "aws:region"
 
 Region = Annotated[str, shaped(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region, such as eu-central-1")]
-VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
-SecretName = FleetName
 
 
 class SettingsError(Exception):
@@ -38,45 +40,6 @@ class SettingsError(Exception):
         super().__init__(f"{count} wrong in Pulumi.{environment}.yaml:\n{lines}")
 
 
-class SecretSettings(Args):
-    """One secret. Nothing secret is written here: it is filled by hand, or out of environment variables."""
-
-    from_environment: Sequence[VariableName] | None = None
-    """The environment variables of whoever runs `up` that it is made of; those that are not set are left out.
-    Where this is not said the secret starts as `{}` and is filled by hand in Secrets Manager."""
-
-
-class BuildSettings(Args):
-    """An image that `up` builds and pushes into the environment's own registry."""
-
-    context: str
-    """The directory to build, relative to the project's."""
-    dockerfile: str | None = None
-    target: str | None = None
-    platform: str = "linux/amd64"
-    arguments: Mapping[str, str] = {}
-
-
-class FleetSettings(Args):
-    """One fleet; it uses whatever of cache, database and storage the environment has."""
-
-    image: str | BuildSettings
-    """A ready image, best by its digest, or how to build one."""
-    replicas: Replicas = Replicas()
-    resources: Resources = Resources()
-    worker: Worker | None = None
-    """Where it is said, even as {}, the fleet has a queue and workers."""
-    queue: WorkQueueOptions = WorkQueueOptions()
-    task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
-    """The longest a task or a request may take, in seconds."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    model: str | None = None
-    llm_secret: str | None = None
-    """Which of `secrets` holds the keys of the LLM's vendors."""
-    environment: Mapping[VariableName, str] = {}
-    secret_environment: Mapping[VariableName, SecretKey] = {}
-
-
 class Settings(Args):
     """One environment. A part that is not said is not made, but for the network and the cluster."""
 
@@ -88,15 +51,17 @@ class Settings(Args):
     """Whether what holds data is protected from deletion and leaves a last snapshot behind."""
     tags: Mapping[str, str] = {}
     """On everything that AWS can tag."""
-    namespace: SecretName = "agents"
+    namespace: FleetName = "agents"
     """Where the fleets are in the cluster."""
     network: NetworkOptions = NetworkOptions()
     cluster: EksClusterOptions = EksClusterOptions()
-    cache: RedisCacheOptions | None = None
-    database: DatabaseOptions | None = None
-    storage: ArtifactStoreOptions | None = None
+    cache: CacheSettings | None = None
+    database: DatabaseSettings | None = None
+    storage: StorageSettings | None = None
     registry: RegistryOptions = RegistryOptions()
     secrets: Mapping[SecretName, SecretSettings] = {}
+    alarms: Alarms | None = None
+    """Even {} makes the alarms of every part; `notify` says whom they tell."""
     fleets: Mapping[FleetName, FleetSettings] = {}
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import (
     AutomationError,
     EnvironmentLocked,
+    ProtectedEnvironment,
     UpdateCancelled,
     UpdateFailed,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Listener",
     "Phase",
     "Project",
+    "ProtectedEnvironment",
     "Step",
     "UpdateCancelled",
     "UpdateFailed",

@@ -15,7 +15,7 @@ from pulumi.automation.errors import CommandError
 from pulumi.automation.events import EngineEvent
 
 from agent_infra.automation import session
-from agent_infra.automation.errors import AutomationError, from_command
+from agent_infra.automation.errors import AutomationError, ProtectedEnvironment, from_command
 from agent_infra.automation.events import Diagnostic, Finished, Listener, Phase, translate
 from agent_infra.automation.project import Project
 from agent_infra.automation.results import UpdateResult
@@ -194,6 +194,10 @@ class Environment:
         """Deletes everything the environment has; on this machine its services and processes end too.
 
         The environment's settings and logs stay.
+
+        Raises:
+            ProtectedEnvironment: something in it is protected; nothing was deleted.
+            UpdateFailed: the engine reported errors; what could not be deleted is kept.
         """
         started = time.monotonic()
         run = _Run(listener)
@@ -202,6 +206,7 @@ class Environment:
             self._end_services(local)
             return UpdateResult(self.name, "destroy", {}, time.monotonic() - started)
         with self._session(listener) as ready, self._translated("destroy", run):
+            self._refuse_protected(ready)
             if local is not None:
                 listener(Phase("Stopping the fleets", 3))
                 fleets.stop(local)
@@ -221,6 +226,13 @@ class Environment:
                 for file in (local.root / "deployed.json", local.records_file):
                     file.unlink(missing_ok=True)
         return UpdateResult(self.name, "destroy", run.changes, time.monotonic() - started)
+
+    def _refuse_protected(self, ready: Session) -> None:
+        """The engine would first delete all that is not protected, and fail on the rest."""
+        resources = ready.stack.export_stack().deployment.get("resources") or []
+        protected = [item["urn"].rsplit("::", 1)[-1] for item in resources if item.get("protect")]
+        if protected:
+            raise ProtectedEnvironment(self.name, self.project.name, sorted(set(protected)))
 
     def _end_services(self, local: LocalEnvironment) -> None:
         """Ends what runs for an environment that has no state (any more)."""

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from pulumi.automation.errors import CommandError
 
+#: More of them are counted: one cause, such as a service that is down, may have hundreds.
+_TOLD = 10
+
 
 class AutomationError(Exception):
     """A call could not be carried out."""
@@ -16,12 +19,23 @@ class EnvironmentLocked(AutomationError):
     """Another run holds the environment."""
 
 
+class ProtectedEnvironment(AutomationError):
+    """An environment that holds protected resources was to be deleted; nothing was."""
+
+    def __init__(self, environment: str, project: str, protected: Sequence[str]) -> None:
+        self.protected = tuple(protected)
+        named = ", ".join(self.protected[:_TOLD])
+        more = f" and {len(self.protected) - _TOLD} more" if len(self.protected) > _TOLD else ""
+        super().__init__(
+            f"{environment!r} is protected, and nothing was deleted. It protects {named}{more}. To delete it "
+            f"all the same: say `{project}:protect: false` in Pulumi.{environment}.yaml (or "
+            "`deletion_protection: False` in your own program), run `up`, which lifts the protection, then "
+            "`destroy`."
+        )
+
+
 class UpdateCancelled(AutomationError):
     """The user stopped the run; what had been done is in the state, and the next run goes on from there."""
-
-
-#: More of them are counted: one cause, such as a service that is down, may have hundreds.
-_TOLD = 10
 
 
 class UpdateFailed(AutomationError):

@@ -1,0 +1,166 @@
+"""What an environment's settings may say about each part: how it is made, or which existing one is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from agent_infra.aws.artifact_store import ArtifactStoreOptions
+from agent_infra.aws.cache import RedisCacheOptions
+from agent_infra.aws.database import DatabaseOptions
+from agent_infra.aws.queue import WorkQueueOptions
+from agent_infra.component import Args, shaped
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.fleet.args import (
+    BucketConnection,
+    CacheConnection,
+    DatabaseConnection,
+    FleetName,
+    QueueConnection,
+    Replicas,
+    Resources,
+    SecretKey,
+    Worker,
+)
+
+VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
+SecretName = FleetName
+SecretArn = Annotated[
+    str,
+    shaped(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+",
+        "a secret's ARN, such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:llm-AbCdEf",
+    ),
+]
+KeyArn = Annotated[
+    str,
+    shaped(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+",
+        "a key's ARN, such as arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+]
+RepositoryUrl = Annotated[
+    str,
+    shaped(
+        r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9][a-z0-9._/-]*",
+        "a repository's address, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/agents/support",
+    ),
+]
+
+
+def _alone(part: Args) -> None:
+    """What exists already is used as it is: nothing can be said about how it is made."""
+    others = sorted(part.model_fields_set - {"existing"})
+    if getattr(part, "existing", None) is not None and others:
+        raise ValueError(
+            f"`existing` names what is there already, and {', '.join(others)} would say how to make a new "
+            "one; leave one of the two out"
+        )
+
+
+class CacheSettings(RedisCacheOptions):
+    """The cache: a new one, or one that exists."""
+
+    existing: CacheConnection | None = None
+    """A Redis that the fleets use as it is; its security group has to let the cluster's in."""
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        _alone(self)
+        return self
+
+
+class DatabaseSettings(DatabaseOptions):
+    """The database: a new one, or one that exists."""
+
+    existing: DatabaseConnection | None = None
+    """A Postgres that the fleets use as it is; its security group has to let the cluster's in."""
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        _alone(self)
+        return self
+
+
+class StorageSettings(ArtifactStoreOptions):
+    """The bucket: a new one, or one that exists."""
+
+    existing: BucketConnection | None = None
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        _alone(self)
+        return self
+
+
+class QueueSettings(WorkQueueOptions):
+    """A fleet's queue: a new one, or one that exists."""
+
+    existing: QueueConnection | None = None
+    """Its visibility timeout and dead-letter queue are its owner's business."""
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        _alone(self)
+        return self
+
+
+class SecretSettings(Args):
+    """One secret. Nothing secret is written here: it is filled by hand, or out of environment variables."""
+
+    from_environment: Sequence[VariableName] | None = None
+    """The environment variables of whoever runs `up` that it is made of; those that are not set are left out.
+    Where this is not said the secret starts as `{}` and is filled by hand in Secrets Manager."""
+    existing: SecretArn | None = None
+    """A secret that is there already; it is read by the fleets and never changed here."""
+    kms_key_arn: KeyArn | None = None
+    """The key of an existing secret, where it has one of its own."""
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        if self.existing is not None and self.from_environment is not None:
+            raise ValueError(
+                "`existing` names a secret that is there already, and `from_environment` would fill a new "
+                "one; leave one of the two out"
+            )
+        if self.kms_key_arn is not None and self.existing is None:
+            raise ValueError(
+                "`kms_key_arn` is the key of an `existing` secret; new ones are encrypted as "
+                "`secret_store` says"
+            )
+        return self
+
+
+class BuildSettings(Args):
+    """An image that `up` builds and pushes into the environment's own registry."""
+
+    context: str
+    """The directory to build, relative to the project's."""
+    dockerfile: str | None = None
+    target: str | None = None
+    platform: str = "linux/amd64"
+    arguments: Mapping[str, str] = {}
+    repository_url: RepositoryUrl | None = None
+    """An ECR repository that is there already, to push to; without it the fleet gets one of its own."""
+
+
+class FleetSettings(Args):
+    """One fleet; it uses whatever of cache, database and storage the environment has."""
+
+    image: str | BuildSettings
+    """A ready image, best by its digest, or how to build one."""
+    replicas: Replicas = Replicas()
+    resources: Resources = Resources()
+    worker: Worker | None = None
+    """Where it is said, even as {}, the fleet has a queue and workers."""
+    queue: QueueSettings = QueueSettings()
+    task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
+    """The longest a task or a request may take, in seconds."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    model: str | None = None
+    llm_secret: str | None = None
+    """Which of `secrets` holds the keys of the LLM's vendors."""
+    environment: Mapping[VariableName, str] = {}
+    secret_environment: Mapping[VariableName, SecretKey] = {}
