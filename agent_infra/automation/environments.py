@@ -229,7 +229,7 @@ class Environment:
 
     def _refuse_protected(self, ready: Session) -> None:
         """The engine would first delete all that is not protected, and fail on the rest."""
-        resources = ready.stack.export_stack().deployment.get("resources") or []
+        resources = (ready.stack.export_stack().deployment or {}).get("resources") or []
         protected = [item["urn"].rsplit("::", 1)[-1] for item in resources if item.get("protect")]
         if protected:
             raise ProtectedEnvironment(self.name, self.project.name, sorted(set(protected)))
