@@ -5,33 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs, ArtifactStoreOptions
-from agent_infra.aws.cache import RedisCache, RedisCacheArgs, RedisCacheOptions
 from agent_infra.aws.cluster import EksCluster, EksClusterArgs, EksClusterOptions
-from agent_infra.aws.database import Database, DatabaseArgs, DatabaseOptions
 from agent_infra.aws.network import Network, NetworkArgs, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueArgs, WorkQueueOptions
 from agent_infra.aws.registry import Registry, RegistryArgs, RegistryOptions
 from agent_infra.aws.secrets import Secrets, SecretsArgs
-from agent_infra.component import Args, Component
+from agent_infra.component import Args, Component, MaybeOutput
 from agent_infra.fleet import (
     AgentFleet,
     AgentFleetArgs,
-    BucketConnection,
-    CacheConnection,
-    DatabaseConnection,
     ImageBuild,
     QueueConnection,
     Worker,
 )
 from agent_infra.parts import BuildSettings, FleetSettings
 from agent_infra.settings import Settings
+from agent_infra.stores import Place, Stores, make_stores, said
 
 #: What the namespace's pods must satisfy: https://kubernetes.io/docs/concepts/security/pod-security-standards/.
 POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
@@ -63,18 +58,19 @@ class AgentPlatform(Component):
 
     Only the cluster's nodes may connect to the cache and the database. Each fleet has its own AWS
     role, its own queue where it has workers, and its own image repository where its image is built.
+    Each part can be one that exists already, or be left out where nothing needs it.
 
     Raises:
         ArgsError: an argument is wrong.
     """
 
-    network: Network
-    cluster: EksCluster
-    cache: RedisCache | None
-    database: Database | None
-    storage: ArtifactStore | None
+    network: Network | None
+    cluster: EksCluster | None
+    stores: Stores
+    """The cache, the database and the bucket."""
     secrets: Secrets
     queues: dict[str, WorkQueue]
+    """By fleet; only those that were made here."""
     fleets: dict[str, AgentFleet]
     outputs: dict[str, pulumi.Output[Any] | dict[str, Any] | str | None]
     """What a stack should export; nothing of it is secret."""
@@ -89,102 +85,112 @@ class AgentPlatform(Component):
         self._settings = settings = args.settings
         super().__init__("AgentPlatform", name, opts, tags=settings.tags)
         self._shared_tags = {"environment": settings.environment, **settings.tags}
-        self.network = Network(
-            f"{name}-network",
-            NetworkArgs(**_said(settings.network, NetworkOptions), tags=self._shared_tags),
-            self._opts(),
-        )
-        self.cluster = EksCluster(
-            f"{name}-cluster",
-            EksClusterArgs(
-                **_said(settings.cluster, EksClusterOptions),
-                subnet_ids=self.network.private_subnet_ids,
-                cluster_name=f"{name}-{settings.environment}",
-                deletion_protection=settings.protect,
-                tags=self._shared_tags,
-            ),
-            self._opts(),
-        )
-        self._data_services()
-        self._namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": settings.namespace,
-                "labels": {"app.kubernetes.io/managed-by": "agent-infra", **POD_SECURITY},
-            },
-            opts=self._opts(provider=self.cluster.provider),
-        )
-        self.queues = {}
+        self._cluster_name = f"{name}-{settings.environment}"
+        self.network = self._network()
+        # Before the cluster: its autoscaler may read these queues and no others.
+        self.queues = {
+            fleet: self._queue(fleet, spec)
+            for fleet, spec in settings.fleets.items()
+            if spec.worker is not None and spec.queue.existing is None
+        }
+        self._to_queues = {fleet: self._queue_connection(fleet) for fleet in settings.fleets}
+        self.cluster = self._cluster()
+        self.stores = make_stores(name, settings, self._place(), self._opts(), self._shared_tags)
+        self.secrets = self._secrets()
+        self._waits = self._namespace()
         self.fleets = {fleet: self._fleet(fleet, spec) for fleet, spec in settings.fleets.items()}
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
 
-    def _data_services(self) -> None:
-        name, settings, tags = self._name, self._settings, self._shared_tags
-        placed = {
-            "vpc_id": self.network.vpc_id,
-            "subnet_ids": self.network.isolated_subnet_ids,
-            "clients": {"cluster": self.cluster.security_group_id},
-            "deletion_protection": settings.protect,
-            "tags": tags,
-        }
-        self.cache = (
-            RedisCache(
-                f"{name}-cache",
-                RedisCacheArgs(**_said(settings.cache, RedisCacheOptions), **placed),
-                self._opts(),
-            )
-            if settings.cache
-            else None
+    def _network(self) -> Network | None:
+        options = self._settings.network
+        if options is None:
+            return None
+        return Network(
+            f"{self._name}-network",
+            NetworkArgs(**said(options, NetworkOptions), tags=self._shared_tags),
+            self._opts(),
         )
-        self.database = (
-            Database(
-                f"{name}-database",
-                DatabaseArgs(**_said(settings.database, DatabaseOptions), **placed),
-                self._opts(),
-            )
-            if settings.database
-            else None
+
+    def _cluster(self) -> EksCluster | None:
+        options = self._settings.cluster
+        if options is None:
+            return None
+        return EksCluster(
+            f"{self._name}-cluster",
+            EksClusterArgs(
+                **said(options, EksClusterOptions),
+                subnet_ids=self.network.private_subnet_ids if self.network else [],
+                cluster_name=self._cluster_name,
+                deletion_protection=self._settings.protect,
+                tags=self._shared_tags,
+            ),
+            self._opts(),
         )
-        self.storage = (
-            ArtifactStore(
-                f"{name}-storage",
-                ArtifactStoreArgs(
-                    **_said(settings.storage, ArtifactStoreOptions),
-                    deletion_protection=settings.protect,
-                    tags=tags,
-                ),
-                self._opts(),
-            )
-            if settings.storage
-            else None
+
+    def _place(self) -> Place | None:
+        if self.network is None:
+            return None
+        cluster = {"cluster": self.cluster.security_group_id} if self.cluster else {}
+        return Place(
+            vpc_id=self.network.vpc_id,
+            subnet_ids=self.network.isolated_subnet_ids,
+            clients={**cluster, **self._settings.clients},
         )
+
+    def _secrets(self) -> Secrets:
         values: dict[str, pulumi.Output[Any] | None] = {}
-        for key, secret in settings.secrets.items():
+        for key, secret in self._settings.secrets.items():
+            if secret.existing is not None:
+                continue
             chosen = {
                 variable: self._args.variables[variable]
                 for variable in secret.from_environment or ()
                 if variable in self._args.variables
             }
             values[key] = None if secret.from_environment is None else pulumi.Output.secret(chosen)
-        self.secrets = Secrets(
-            f"{name}-secrets",
-            SecretsArgs(values=values, recovery_days=30 if settings.protect else 0, tags=tags),
+        return Secrets(
+            f"{self._name}-secrets",
+            SecretsArgs(
+                values=values, recovery_days=30 if self._settings.protect else 0, tags=self._shared_tags
+            ),
             self._opts(),
         )
 
+    def _namespace(self) -> list[pulumi.Resource]:
+        """The fleets' namespace, and all else that they have to wait for."""
+        if self.cluster is None:
+            return []
+        labels = {"app.kubernetes.io/managed-by": "agent-infra", **POD_SECURITY}
+        namespace = kubernetes.core.v1.Namespace(
+            f"{self._name}-namespace",
+            metadata={"name": self._settings.namespace, "labels": labels},
+            opts=self._opts(provider=self.cluster.provider),
+        )
+        return [namespace, *self.stores.ready]
+
+    def _queue(self, fleet: str, spec: FleetSettings) -> WorkQueue:
+        return WorkQueue(
+            f"{self._name}-{fleet}-tasks",
+            WorkQueueArgs(
+                **said(spec.queue, WorkQueueOptions), task_timeout=spec.task_timeout, tags=self._shared_tags
+            ),
+            self._opts(),
+        )
+
+    def _queue_connection(self, fleet: str) -> QueueConnection | None:
+        spec = self._settings.fleets[fleet]
+        if fleet not in self.queues:
+            return spec.queue.existing
+        queue = self.queues[fleet]
+        return QueueConnection(url=queue.url, arn=queue.arn, max_receives=spec.queue.max_receives)
+
+    def _secret_arn(self, name: str) -> MaybeOutput[str]:
+        return self._settings.secrets[name].existing or self.secrets.arns[name]
+
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
-        queue = None
-        if spec.worker is not None:
-            queue = self.queues[fleet] = WorkQueue(
-                f"{self._name}-{fleet}-tasks",
-                WorkQueueArgs(
-                    **_said(spec.queue, WorkQueueOptions),
-                    task_timeout=spec.task_timeout,
-                    tags=self._shared_tags,
-                ),
-                self._opts(),
-            )
+        # The settings refuse fleets without a cluster.
+        cluster = cast("EksCluster", self.cluster)
         args = AgentFleetArgs(
             image=self._image(fleet, spec.image),
             fleet_name=fleet,
@@ -197,39 +203,28 @@ class AgentPlatform(Component):
             task_timeout=spec.task_timeout,
             log_level=spec.log_level,
             model=spec.model,
-            cache=self.cache and CacheConnection(url=self.cache.url, secret_arn=self.cache.secret_arn),
-            database=self.database
-            and DatabaseConnection(url=self.database.url, secret_arn=self.database.secret_arn),
-            queue=queue
-            and QueueConnection(url=queue.url, arn=queue.arn, max_receives=spec.queue.max_receives),
-            bucket=self.storage and BucketConnection(name=self.storage.bucket, arn=self.storage.arn),
-            llm_secret_arn=self.secrets.arns[spec.llm_secret] if spec.llm_secret else None,
+            cache=self.stores.cache_connection,
+            database=self.stores.database_connection,
+            queue=self._to_queues[fleet],
+            bucket=self.stores.bucket_connection,
+            llm_secret_arn=self._secret_arn(spec.llm_secret) if spec.llm_secret else None,
             secret_environment=spec.secret_environment,
             extra_environment=spec.environment,
-            cluster_name=self.cluster.name,
+            cluster_name=cluster.name,
             region=self._settings.region,
             tags=self._shared_tags,
         )
-        waits = [self._namespace, *([self.database.ready] if self.database else [])]
-        return AgentFleet(fleet, args, self._opts(provider=self.cluster.provider, depends_on=waits))
+        return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))
 
     def _image(self, fleet: str, image: str | BuildSettings) -> str | ImageBuild:
         if isinstance(image, str):
             return image
-        registry = Registry(
-            f"{self._name}-{fleet}-images",
-            RegistryArgs(
-                **_said(self._settings.registry, RegistryOptions),
-                deletion_protection=self._settings.protect,
-                tags=self._shared_tags,
-            ),
-            self._opts(),
-        )
+        repository = image.repository_url or self._registry(fleet).repository_url
         token = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
         context = Path(os.path.normpath(Path(self._args.project_dir) / image.context))
         return ImageBuild(
             context=str(context),
-            repository_url=registry.repository_url,
+            repository_url=repository,
             dockerfile=str(context / image.dockerfile) if image.dockerfile else None,
             target=image.target,
             platform=image.platform,
@@ -238,25 +233,33 @@ class AgentPlatform(Component):
             password=pulumi.Output.secret(token.password),
         )
 
+    def _registry(self, fleet: str) -> Registry:
+        return Registry(
+            f"{self._name}-{fleet}-images",
+            RegistryArgs(
+                **said(self._settings.registry, RegistryOptions),
+                deletion_protection=self._settings.protect,
+                tags=self._shared_tags,
+            ),
+            self._opts(),
+        )
+
     def _outputs(self) -> dict[str, Any]:
+        stores = self.stores
+        queues = {fleet: queue for fleet, queue in self._to_queues.items() if queue}
         return {
             "environment": self._settings.environment,
             "region": self._settings.region,
-            "cluster_name": self.cluster.name,
-            "vpc_id": self.network.vpc_id,
-            "cache_url": self.cache.url if self.cache else None,
-            "database_url": self.database.url if self.database else None,
-            "bucket": self.storage.bucket if self.storage else None,
-            "secret_arns": self.secrets.arns,
-            "queue_urls": {fleet: queue.url for fleet, queue in self.queues.items()},
+            "cluster_name": self.cluster and self.cluster.name,
+            "vpc_id": self.network and self.network.vpc_id,
+            "cache_url": stores.cache_connection and stores.cache_connection.url,
+            "database_url": stores.database_connection and stores.database_connection.url,
+            "bucket": stores.bucket_connection and stores.bucket_connection.name,
+            "secret_arns": {name: self._secret_arn(name) for name in self._settings.secrets},
+            "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {
                 name: {"service": fleet.service, "namespace": fleet.namespace, "image": fleet.image}
                 for name, fleet in self.fleets.items()
             },
         }
-
-
-def _said(settings: Args, options: type[Args]) -> dict[str, Any]:
-    """What the settings of a part say of its component's options."""
-    return {name: getattr(settings, name) for name in options.model_fields}

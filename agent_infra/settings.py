@@ -28,6 +28,10 @@ _REGION = "aws:region"
 
 Region = Annotated[str, shaped(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region, such as eu-central-1")]
 
+SecurityGroupId = Annotated[
+    str, shaped(r"sg-[0-9a-f]+", "a security group's id, such as sg-0123456789abcdef0")
+]
+
 
 class SettingsError(Exception):
     """An environment's settings are wrong; every problem is told at once, by its key."""
@@ -41,7 +45,8 @@ class SettingsError(Exception):
 
 
 class Settings(Args):
-    """One environment. A part that is not said is not made, but for the network and the cluster."""
+    """One environment. A part that is not said is not made, but for the network and the cluster; each can
+    say `existing` for one that is there already, or be left out where nothing needs it."""
 
     environment: str
     """The stack's name; not a key of the file."""
@@ -53,8 +58,12 @@ class Settings(Args):
     """On everything that AWS can tag."""
     namespace: FleetName = "agents"
     """Where the fleets are in the cluster."""
-    network: NetworkOptions = NetworkOptions()
-    cluster: EksClusterOptions = EksClusterOptions()
+    network: NetworkOptions | None = NetworkOptions()
+    """null: none is made; then the cluster and the data services are existing ones or left out."""
+    cluster: EksClusterOptions | None = EksClusterOptions()
+    """null: none is made, and there are no fleets."""
+    clients: Mapping[str, SecurityGroupId] = {}
+    """Who else may connect to the cache and the database: a name of one's choice to a security group's id."""
     cache: CacheSettings | None = None
     database: DatabaseSettings | None = None
     storage: StorageSettings | None = None
@@ -63,6 +72,25 @@ class Settings(Args):
     alarms: Alarms | None = None
     """Even {} makes the alarms of every part; `notify` says whom they tell."""
     fleets: Mapping[FleetName, FleetSettings] = {}
+
+    @model_validator(mode="after")
+    def _parts_have_what_they_need(self) -> Self:
+        if self.fleets and self.cluster is None:
+            raise ValueError(
+                f"fleets {', '.join(self.fleets)} run in a cluster, and `cluster` is null; name the one that "
+                "is there with `cluster: {existing: ...}`, or leave `cluster` out for a new one"
+            )
+        made = [
+            name
+            for name, part in (("cluster", self.cluster), ("cache", self.cache), ("database", self.database))
+            if part is not None and getattr(part, "existing", None) is None
+        ]
+        if made and self.network is None:
+            raise ValueError(
+                f"{', '.join(made)} would be made in a network, and `network` is null; name the one that is "
+                "there with `network: {existing: ...}`, or leave `network` out for a new one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _secrets_exist(self) -> Self:
@@ -133,7 +161,9 @@ class Settings(Args):
 
 
 def _decoded(text: str) -> Any:
-    """An object or list out of its JSON; all else is as it was written."""
+    """An object or list out of its JSON; all else is as it was written. The engine says null as nothing."""
+    if not text:
+        return None
     if text.startswith(("{", "[")):
         try:
             return json.loads(text)
@@ -151,6 +181,6 @@ def _renamed(problem: Problem, prefix: str) -> Problem:
     """A problem under the key by which the file says it."""
     if problem.path == "region":
         return Problem(_REGION, problem.message)
-    if not problem.path:
-        return Problem(f"{prefix}fleets", problem.message)
+    if not problem.path:  # about several keys: it names them itself
+        return problem
     return Problem(f"{prefix}{problem.path}", problem.message)

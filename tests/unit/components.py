@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.unit.recording import Recorded, record
@@ -13,3 +14,10 @@ PLACED = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1", "subnet-2"], "clients": 
 def made(component: Any, args: dict[str, Any]) -> Recorded:
     """What a component called `it` registers."""
     return record(lambda: component("it", args) and None)
+
+
+def as_text(value: Any) -> str:
+    """A setting as the engine hands it over: objects are JSON, null is nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

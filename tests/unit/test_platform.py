@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ import pytest
 import yaml
 
 from agent_infra import AgentPlatform, AgentPlatformArgs, Settings, secret_variables
+from tests.unit.components import as_text
 from tests.unit.recording import Recorded, record
 
 ROOT = Path(__file__).parents[2]
 
 
-def platform(environment: str, *, rehearsal: bool = False, **variables: str) -> Recorded:
+def platform(
+    environment: str, *, rehearsal: bool = False, change: Mapping[str, Any] | None = None, **variables: str
+) -> Recorded:
+    """What the shipped settings of an environment register; `change` is laid over them."""
     config = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text())["config"]
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    config.update({f"agent-infra:{key}": value for key, value in (change or {}).items()})
+    texts = {key: as_text(value) for key, value in config.items()}
     settings = Settings.load(texts, environment)
     if rehearsal:
         settings = settings.for_rehearsal()
@@ -126,6 +132,93 @@ def test_nothing_secret_is_an_output(local: Recorded) -> None:
         "image": "agent-app:local",
     }
     assert set(local.result["queue_urls"]) == {"support"}
+
+
+REDIS = {"url": "rediss://redis.example.com:6379/0"}
+POSTGRES = {"url": "postgresql://postgres.example.com:5432/agents"}
+QUEUE_ARN = "arn:aws:sqs:eu-central-1:123456789012:tasks"
+QUEUE = {"url": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks", "arn": QUEUE_ARN}
+BUCKET = {"name": "made-elsewhere", "arn": "arn:aws:s3:::made-elsewhere"}
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:llm-AbCdEf"
+REPOSITORY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/agents/support"
+
+
+@pytest.mark.parametrize(
+    ("change", "type", "variable", "said"),
+    [
+        (
+            {"cache": {"existing": REDIS}},
+            "aws:elasticache/replicationGroup:ReplicationGroup",
+            "AGENT_APP_REDIS_URL",
+            REDIS["url"],
+        ),
+        (
+            {"database": {"existing": POSTGRES}},
+            "aws:rds/instance:Instance",
+            "AGENT_APP_DATABASE_URL",
+            POSTGRES["url"],
+        ),
+        (
+            {"storage": {"existing": BUCKET}},
+            "aws:s3/bucket:Bucket",
+            "AGENT_APP_ARTIFACT_BUCKET",
+            BUCKET["name"],
+        ),
+        (
+            {"secrets": {"llm": {"existing": SECRET_ARN}}},
+            "aws:secretsmanager/secret:Secret",
+            "AGENT_APP_LLM_SECRET_ARN",
+            SECRET_ARN,
+        ),
+    ],
+)
+def test_a_part_that_exists_is_used_and_none_is_made(
+    change: dict[str, Any], type: str, variable: str, said: str
+) -> None:
+    recorded = platform("prod", change=change)
+    own = [item for item in recorded.of(type) if not item.name.startswith("agents-cache")]
+    assert own == []
+    assert recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"][variable] == said
+
+
+def test_a_queue_and_a_repository_that_exist_are_used() -> None:
+    fleet = {
+        "image": {"context": "agent_app", "repository_url": REPOSITORY},
+        "worker": {},
+        "queue": {"existing": QUEUE},
+    }
+    recorded = platform("prod", change={"fleets": {"support": fleet}})
+    assert recorded.of("aws:sqs/queue:Queue") == []
+    assert recorded.of("aws:ecr/repository:Repository") == []
+    assert recorded.one("docker:index/image:Image").inputs["imageName"].startswith(f"{REPOSITORY}:")
+    config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    assert config["AGENT_APP_QUEUE_URL"] == QUEUE["url"]
+
+
+def test_every_part_can_be_left_out() -> None:
+    left_out = {
+        "network": None,
+        "cluster": None,
+        "cache": None,
+        "database": None,
+        "fleets": {},
+        "secrets": {},
+    }
+    recorded = platform("prod", change={**left_out, "storage": {}})
+    kinds = {item.type.split(":")[1].partition("/")[0] for item in recorded.resources if "aws:" in item.type}
+    assert kinds == {"s3"}
+    assert recorded.result["cluster_name"] is None
+
+
+def test_other_clients_may_connect_to_the_data_services_too() -> None:
+    recorded = platform("prod", change={"clients": {"bastion": "sg-0123456789abcdef"}})
+    rules = recorded.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    ports = sorted(
+        rule.inputs["fromPort"]
+        for rule in rules
+        if rule.inputs.get("referencedSecurityGroupId") == "sg-0123456789abcdef"
+    )
+    assert ports == [5432, 6379]
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "prod"])

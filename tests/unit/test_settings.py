@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from agent_infra import Settings, SettingsError
+from tests.unit.components import as_text
 
 ROOT = Path(__file__).parents[2]
 REGION = {"aws:region": "eu-central-1"}
@@ -17,7 +17,7 @@ REGION = {"aws:region": "eu-central-1"}
 
 def load(config: dict[str, Any], **options: Any) -> Settings:
     """As the engine hands a configuration over: objects are JSON, all else is text."""
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    texts = {key: as_text(value) for key, value in config.items()}
     return Settings.load(texts, "dev", **options)
 
 
@@ -120,6 +120,20 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             {"agent-infra:fleets": {"support": {"image": "a", "worker": {}}}},
             "fleets.support.worker works on tasks, and their results are kept in a database",
         ),
+        (
+            {"agent-infra:cluster": None, "agent-infra:fleets": {"support": {"image": "a"}}},
+            "fleets support run in a cluster, and `cluster` is null",
+        ),
+        ({"agent-infra:network": None}, "cluster would be made in a network, and `network` is null"),
+        (
+            {"agent-infra:cache": {"existing": {"url": "rediss://a:6379/0"}, "replicas": 2}},
+            "agent-infra:cache: `existing` names what is there already, and replicas would say how to make a",
+        ),
+        (
+            {"agent-infra:secrets": {"llm": {"existing": "arn:llm"}}},
+            "agent-infra:secrets.llm.existing: is wrong: say a secret's ARN, such as arn:aws:secretsmanager",
+        ),
+        ({"agent-infra:clients": {"bastion": "bastion"}}, "say a security group's id, such as sg-"),
         ({"agent-infra:cluster": {"version": 1.34}}, "put it in quotes"),
         ({"agent-infra:protect": "maybe"}, "agent-infra:protect: 'maybe' is wrong: it must be true or false"),
         ({"agent-infra:cache": "yes"}, "agent-infra:cache: 'yes' is wrong: it must be a mapping"),
