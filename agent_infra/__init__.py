@@ -9,8 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent_infra.aws.alarms import Alarms
     from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs
-    from agent_infra.aws.cache import RedisCache, RedisCacheArgs
+    from agent_infra.aws.cache import RedisCache
+    from agent_infra.aws.cache_args import RedisCacheArgs, ServerlessCache
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
     from agent_infra.aws.database import Database, DatabaseArgs
     from agent_infra.aws.network import Network, NetworkArgs
@@ -40,6 +42,7 @@ __all__ = [
     "AgentFleetArgs",
     "AgentPlatform",
     "AgentPlatformArgs",
+    "Alarms",
     "ArgsError",
     "ArtifactStore",
     "ArtifactStoreArgs",
@@ -63,6 +66,7 @@ __all__ = [
     "SecretKey",
     "Secrets",
     "SecretsArgs",
+    "ServerlessCache",
     "Settings",
     "SettingsError",
     "TaskContract",
@@ -74,7 +78,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "agent_infra.aws.cache": ("RedisCache", "RedisCacheArgs"),
+    "agent_infra.aws.alarms": ("Alarms",),
+    "agent_infra.aws.cache": ("RedisCache",),
+    "agent_infra.aws.cache_args": ("RedisCacheArgs", "ServerlessCache"),
     "agent_infra.aws.cluster": ("EksCluster", "EksClusterArgs"),
     "agent_infra.aws.database": ("Database", "DatabaseArgs"),
     "agent_infra.aws.network": ("Network", "NetworkArgs"),

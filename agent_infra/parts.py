@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from agent_infra.aws.artifact_store import ArtifactStoreOptions
-from agent_infra.aws.cache import RedisCacheOptions
+from agent_infra.aws.cache_args import RedisCacheOptions
 from agent_infra.aws.database import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.component import Args, shaped

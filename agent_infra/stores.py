@@ -9,7 +9,8 @@ from typing import Any
 import pulumi
 
 from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs, ArtifactStoreOptions
-from agent_infra.aws.cache import RedisCache, RedisCacheArgs, RedisCacheOptions
+from agent_infra.aws.cache import RedisCache
+from agent_infra.aws.cache_args import RedisCacheArgs, RedisCacheOptions
 from agent_infra.aws.database import Database, DatabaseArgs, DatabaseOptions
 from agent_infra.component import Args, MaybeOutput
 from agent_infra.fleet import BucketConnection, CacheConnection, DatabaseConnection

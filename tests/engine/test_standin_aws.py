@@ -255,6 +255,46 @@ def test_the_superusers_name_is_refused_as_a_master_username(standin: AwsStandin
     standin.delete(CLUSTER, refused.value.id, inputs, refused.value.state)
 
 
+def opens_redis(environment: LocalEnvironment, password: str) -> bool:
+    """Whether the real Redis lets in who says the password alone."""
+    place = entries(environment)["redis"]
+    connection = redis.Redis(host=place["host"], port=place["port"], password=password)
+    try:
+        return bool(connection.ping())
+    except redis.AuthenticationError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_a_password_goes_from_the_cache_to_its_user_without_a_gap(
+    environment: LocalEnvironment, standin: AwsStandin, world: World
+) -> None:
+    program = CASES[CACHE].make(world)
+    inputs = standin.check(CACHE, "cache", {}, program)
+    id, state = standin.create(CACHE, "cache", inputs, preview=False)
+    password = program["authToken"]
+    user = world.make(
+        "aws:elasticache/user:User",
+        userId="sessions-user",
+        userName="default",
+        engine="valkey",
+        accessString="on ~* +@all",
+        passwords=[password],
+    )
+    assert opens_redis(environment, password)
+    with_user = {key: value for key, value in inputs.items() if key != "authToken"}
+    with_user.update({"userGroupIds": [user["id"]], "authTokenUpdateStrategy": "DELETE"})
+    assert standin.diff(CACHE, id, inputs, state, with_user).replaces == []
+    state = standin.update(CACHE, id, inputs, state, with_user, preview=False)
+    assert opens_redis(environment, password)
+    standin.delete(CACHE, id, with_user, state)
+    assert opens_redis(environment, password)
+    world.end()
+    world.made.clear()
+    assert not opens_redis(environment, password)
+
+
 def test_a_cache_token_opens_the_real_redis(
     environment: LocalEnvironment, standin: AwsStandin, world: World
 ) -> None:
@@ -265,13 +305,7 @@ def test_a_cache_token_opens_the_real_redis(
     assert inputs["port"] == 6379
 
     def opens(token: str) -> bool:
-        connection = redis.Redis(host=place["host"], port=place["port"], password=token)
-        try:
-            return bool(connection.ping())
-        except redis.AuthenticationError:
-            return False
-        finally:
-            connection.close()
+        return opens_redis(environment, token)
 
     assert opens("a-very-long-token")
     assert not opens("something else")

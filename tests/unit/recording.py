@@ -66,6 +66,8 @@ class _Mocks(mocks.Mocks):
             "address": f"{args.name}.rds.amazonaws.com",
             "endpoint": f"{args.name}.endpoint",
             "primaryEndpointAddress": f"{args.name}.cache.amazonaws.com",
+            "readerEndpointAddress": f"{args.name}-ro.cache.amazonaws.com",
+            "endpoints": [{"address": "it.serverless.amazonaws.com", "port": 6379}],
             "masterUserSecrets": [{"secretArn": f"{arn}-master"}],
             "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{args.name}",
             "repoDigest": f"{args.inputs.get('imageName')}@sha256:{'0' * 64}",

@@ -73,4 +73,15 @@ CASES: dict[str, Case] = {
         lambda w: {"userGroupId": "agents", "engine": "valkey", "userIds": ["default", "agent"], **TAGS},
         {"userIds": ["default"]},
     ),
+    "aws:elasticache/serverlessCache:ServerlessCache": Case(
+        lambda w: {
+            "engine": "valkey",
+            "majorEngineVersion": "8",
+            "cacheUsageLimits": {"dataStorage": {"maximum": 10, "unit": "GB"}},
+            "subnetIds": w.subnets(),
+            "userGroupId": "agents",
+            **TAGS,
+        },
+        {"cacheUsageLimits": {"dataStorage": {"maximum": 20, "unit": "GB"}}},
+    ),
 }

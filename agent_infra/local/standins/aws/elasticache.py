@@ -79,10 +79,31 @@ USER_GROUP = Row(
     id="{userGroupId}",
 )
 
+
+def _user_token(known: Properties) -> str | None:
+    """The password of the user that clients without a name log in as: the one that the local Redis knows."""
+    passwords = known.get("passwords") or []
+    return passwords[0] if passwords and known.get("userName") == "default" else None
+
+
+def _user_created(cloud: Cloud, _name: str, id: str, inputs: Properties) -> None:
+    data.set_token(cloud, id, new=_user_token(inputs), old=None)
+
+
+def _user_updated(cloud: Cloud, id: str, olds: Properties, news: Properties, changed: set[str]) -> None:
+    if "passwords" in changed:
+        data.set_token(cloud, id, new=_user_token(news), old=_user_token(olds))
+
+
+def _user_deleted(cloud: Cloud, id: str, known: Properties) -> None:
+    if token := _user_token(known):
+        data.set_token(cloud, id, new=None, old=token)
+
+
 USER = Row(
     type="aws:elasticache/user:User",
     service="elasticache",
-    recorded="moto cannot change one, and the local Redis does not get it: it is recorded",
+    recorded="moto cannot change one; the local Redis gets the password of the user `default`, not its rules",
     inputs={
         "accessString": Input(required=True),
         "authenticationMode": Input(computed=True),
@@ -97,6 +118,46 @@ USER = Row(
     },
     outputs={"arn": _ARN + ":user:{userId}"},
     id="{userId}",
+    after_create=_user_created,
+    after_update=_user_updated,
+    after_delete=_user_deleted,
+)
+
+
+def _serverless_endpoint(cloud: Cloud, _id: str, _live: Any, _known: Properties) -> Properties:
+    host, port = data.redis_address(cloud)
+    place = [{"address": host, "port": port}]
+    return {"endpoints": place, "readerEndpoints": place, "status": "available"}
+
+
+SERVERLESS_CACHE = Row(
+    type="aws:elasticache/serverlessCache:ServerlessCache",
+    service="elasticache",
+    recorded="moto has no such API: it is recorded, and its endpoint is the local Redis",
+    inputs={
+        "cacheUsageLimits": Input(),
+        "dailySnapshotTime": Input(computed=True),
+        "description": Input(),
+        "engine": Input(required=True),
+        "kmsKeyId": Input(replaces=True),
+        "majorEngineVersion": Input(computed=True),
+        "name": Input(replaces=True),
+        "networkType": Input(replaces=True),
+        "securityGroupIds": Input(form=SET),
+        "snapshotArnsToRestores": Input(replaces=True),
+        "snapshotRetentionLimit": Input(),
+        "subnetIds": Input(form=SET, replaces=True),
+        "tags": Input(),
+        "userGroupId": Input(),
+    },
+    outputs={
+        "arn": _ARN + ":serverlesscache:{name}",
+        "createTime": "{now}",
+        "fullEngineVersion": "{majorEngineVersion}",
+    },
+    more_outputs="endpoints readerEndpoints status",
+    more=_serverless_endpoint,
+    autoname=AutoName(limit=40, lower=True),
 )
 
 
@@ -109,6 +170,8 @@ def _token(properties: Properties) -> str | None:
 
 
 def _created(cloud: Cloud, _name: str, id: str, inputs: Properties) -> None:
+    if inputs.get("userGroupIds"):
+        return  # its users say who may log in
     data.set_token(cloud, id, new=_token(inputs), old=None)
 
 
@@ -228,4 +291,4 @@ REPLICATION_GROUP = Row(
     autoname=AutoName("replicationGroupId", limit=40, lower=True),
 )
 
-ROWS = (SUBNET_GROUP, PARAMETER_GROUP, USER_GROUP, USER, REPLICATION_GROUP)
+ROWS = (SUBNET_GROUP, PARAMETER_GROUP, USER_GROUP, USER, SERVERLESS_CACHE, REPLICATION_GROUP)

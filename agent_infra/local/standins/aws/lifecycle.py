@@ -44,7 +44,14 @@ def create(
         Partial: it exists, and something that follows its creation failed.
     """
     if row.recorded:
-        return recorded.create(cloud, row, inputs, defaults)
+        id, state = recorded.create(cloud, row, inputs, defaults)
+        if row.after_create:
+            try:
+                row.after_create(cloud, name, id, inputs)
+            except StandinError:
+                cloud.records.remove(row.type, id)
+                raise
+        return id, state
     tags = {**defaults, **(inputs.get("tags") or {})}
     id = _create(cloud, row, name, inputs, tags)
     known = {**inputs, "id": id}
@@ -246,7 +253,10 @@ def update(
     }
     tags = {**defaults, **(news.get("tags") or {})}
     if row.recorded:
-        return recorded.update(cloud, row, id, state, news, tags)
+        updated = recorded.update(cloud, row, id, state, news, tags)
+        if row.after_update:
+            row.after_update(cloud, id, {**state, **olds}, news, changed)
+        return updated
     known = {**{key: value for key, value in state.items() if key not in changed}, **news, "id": id}
     try:
         if row.update_with:
@@ -291,6 +301,8 @@ def delete(cloud: Cloud, row: Row, id: str, inputs: Properties, state: Propertie
     known = {**state, **inputs, "id": id}
     if row.recorded:
         cloud.records.remove(row.type, id)
+        if row.after_delete:
+            row.after_delete(cloud, id, known)
         return
     try:
         if row.before_delete:
