@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from agent_infra.aws.cache import RedisCache
     from agent_infra.aws.cache_args import RedisCacheArgs, ServerlessCache
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
-    from agent_infra.aws.database import Database, DatabaseArgs
+    from agent_infra.aws.database import Database
+    from agent_infra.aws.database_args import DatabaseArgs
     from agent_infra.aws.network import Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.registry import Registry, RegistryArgs
@@ -82,7 +83,8 @@ _MODULES = {
     "agent_infra.aws.cache": ("RedisCache",),
     "agent_infra.aws.cache_args": ("RedisCacheArgs", "ServerlessCache"),
     "agent_infra.aws.cluster": ("EksCluster", "EksClusterArgs"),
-    "agent_infra.aws.database": ("Database", "DatabaseArgs"),
+    "agent_infra.aws.database": ("Database",),
+    "agent_infra.aws.database_args": ("DatabaseArgs",),
     "agent_infra.aws.network": ("Network", "NetworkArgs"),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),

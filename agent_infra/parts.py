@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from agent_infra.aws.artifact_store import ArtifactStoreOptions
 from agent_infra.aws.cache_args import RedisCacheOptions
-from agent_infra.aws.database import DatabaseOptions
+from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS

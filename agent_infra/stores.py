@@ -11,7 +11,8 @@ import pulumi
 from agent_infra.aws.artifact_store import ArtifactStore, ArtifactStoreArgs, ArtifactStoreOptions
 from agent_infra.aws.cache import RedisCache
 from agent_infra.aws.cache_args import RedisCacheArgs, RedisCacheOptions
-from agent_infra.aws.database import Database, DatabaseArgs, DatabaseOptions
+from agent_infra.aws.database import Database
+from agent_infra.aws.database_args import DatabaseArgs, DatabaseOptions
 from agent_infra.component import Args, MaybeOutput
 from agent_infra.fleet import BucketConnection, CacheConnection, DatabaseConnection
 from agent_infra.settings import Settings
@@ -48,7 +49,7 @@ def make_stores(
 ) -> Stores:
     """The data services that the settings ask for; `place` may be missing where none is made."""
     shared = {"deletion_protection": settings.protect, "tags": tags}
-    placed: dict[str, Any] = {**shared, **(vars(place) if place else {})}
+    placed: dict[str, Any] = {**shared, "alarms": settings.alarms, **(vars(place) if place else {})}
     cache = database = storage = None
     to_cache = to_database = to_bucket = None
     if settings.cache:
@@ -63,10 +64,14 @@ def make_stores(
         if to_database is None:
             database = Database(
                 f"{name}-database",
-                DatabaseArgs(**said(settings.database, DatabaseOptions), **placed),
+                DatabaseArgs(
+                    **said(settings.database, DatabaseOptions), fleets=processes(settings), **placed
+                ),
                 opts,
             )
-            to_database = DatabaseConnection(url=database.url, secret_arn=database.secret_arn)
+            to_database = DatabaseConnection(
+                url=database.url, secret_arn=database.secret_arn, pool_size=database.pool_size
+            )
     if settings.storage:
         to_bucket = settings.storage.existing
         if to_bucket is None:
@@ -85,8 +90,9 @@ def said(settings: Args, options: type[Args]) -> dict[str, Any]:
 
 
 def processes(settings: Settings) -> dict[str, int]:
-    """The most processes that each fleet may run, its workers included; each has a pool of connections."""
+    """The most processes that each fleet may run: its workers included, and during a roll-out one more of
+    each kind."""
     return {
-        name: fleet.replicas.max + (fleet.worker.replicas.max if fleet.worker else 0)
+        name: fleet.replicas.max + 1 + (fleet.worker.replicas.max + 1 if fleet.worker else 0)
         for name, fleet in settings.fleets.items()
     }

@@ -17,9 +17,13 @@ def security_group(
     port: int,
     clients: Mapping[str, MaybeOutput[str]],
     service: str,
+    suffix: str = "",
 ) -> aws.ec2.SecurityGroup:
-    """A group without a way out, that lets the clients' groups in on one port."""
-    name = component._name
+    """A group without a way out, that lets the clients' groups in on one port.
+
+    Its name and its rules' are the component's with `suffix` behind it.
+    """
+    name = f"{component._name}{suffix}"
     group = aws.ec2.SecurityGroup(
         name,
         description=f"Who may connect to {service}",
@@ -28,15 +32,49 @@ def security_group(
         opts=pulumi.ResourceOptions(parent=component),
     )
     for client, client_group in clients.items():
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-from-{client}",
-            security_group_id=group.id,
-            referenced_security_group_id=client_group,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=f"{service} from {client}",
-            tags=component._tags(f"{name}-from-{client}"),
-            opts=pulumi.ResourceOptions(parent=component),
-        )
+        let_in(component, f"{name}-from-{client}", group, client_group, port, f"{service} from {client}")
     return group
+
+
+def let_in(
+    component: Component,
+    name: str,
+    group: aws.ec2.SecurityGroup,
+    client: MaybeOutput[str],
+    port: int,
+    description: str,
+) -> None:
+    """Lets one group's members connect to another's."""
+    aws.vpc.SecurityGroupIngressRule(
+        name,
+        security_group_id=group.id,
+        referenced_security_group_id=client,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        description=description,
+        tags=component._tags(name),
+        opts=pulumi.ResourceOptions(parent=component),
+    )
+
+
+def let_out(
+    component: Component,
+    name: str,
+    group: aws.ec2.SecurityGroup,
+    server: MaybeOutput[str],
+    port: int,
+    description: str,
+) -> None:
+    """Lets one group's members connect out to another's."""
+    aws.vpc.SecurityGroupEgressRule(
+        name,
+        security_group_id=group.id,
+        referenced_security_group_id=server,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        description=description,
+        tags=component._tags(name),
+        opts=pulumi.ResourceOptions(parent=component),
+    )

@@ -101,6 +101,8 @@ class DatabaseConnection(Args):
 
     url: MaybeOutput[str]
     secret_arn: MaybeOutput[str] | None = None
+    pool_size: int | None = Field(default=None, ge=0, le=100)
+    """The connections that each process may keep; 0 keeps none between uses, None is the service's own."""
 
 
 class QueueConnection(Args):

@@ -67,6 +67,7 @@ def configuration(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict
         "AGENT_APP_REDIS_SECRET_ARN": args.cache and args.cache.secret_arn,
         "AGENT_APP_DATABASE_URL": args.database and args.database.url,
         "AGENT_APP_DATABASE_SECRET_ARN": args.database and args.database.secret_arn,
+        "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database and args.database.pool_size),
         "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
         "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
         "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,
@@ -76,6 +77,10 @@ def configuration(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict
         **args.extra_environment,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def configuration_hash(values: Mapping[str, Any]) -> pulumi.Output[str]:

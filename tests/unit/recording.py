@@ -65,6 +65,7 @@ class _Mocks(mocks.Mocks):
             "port": 6379 if "elasticache" in args.typ else 5432,
             "address": f"{args.name}.rds.amazonaws.com",
             "endpoint": f"{args.name}.endpoint",
+            "identifier": f"{args.name}-identifier",
             "primaryEndpointAddress": f"{args.name}.cache.amazonaws.com",
             "readerEndpointAddress": f"{args.name}-ro.cache.amazonaws.com",
             "endpoints": [{"address": "it.serverless.amazonaws.com", "port": 6379}],

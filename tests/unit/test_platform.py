@@ -109,6 +109,13 @@ def test_the_users_keys_reach_the_secret_and_absent_ones_are_left_out(local: Rec
     assert "secretString" in version.secrets
 
 
+def test_a_fleet_keeps_no_more_connections_than_its_database_takes(prod: Recorded) -> None:
+    config = prod.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    assert config["AGENT_APP_DATABASE_POOL_SIZE"] == "10"
+    dev = platform("dev").one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    assert dev["AGENT_APP_DATABASE_POOL_SIZE"] == "0", "an idle pool would keep the database awake"
+
+
 def test_a_fleet_gives_up_on_a_task_when_its_queue_does(local: Recorded) -> None:
     queue = json.loads(local.one("aws:sqs/queue:Queue", "agents-support-tasks").inputs["redrivePolicy"])
     config = local.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]

@@ -113,4 +113,22 @@ CASES: dict[str, Case] = {
         {"parameters": [{"name": "log_statement", "value": "all"}], **NEW_TAGS},
         {"parameters"},
     ),
+    "aws:rds/proxy:Proxy": Case(
+        lambda w: {
+            "engineFamily": "POSTGRESQL",
+            "auths": [{"authScheme": "SECRETS", "iamAuth": "DISABLED", "secretArn": "arn:secret"}],
+            "roleArn": w.role()["arn"],
+            "requireTls": True,
+            "vpcSubnetIds": w.subnets(),
+            **TAGS,
+        },
+        {"idleClientTimeout": 600, **NEW_TAGS},
+    ),
+    "aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup": Case(
+        lambda w: {"dbProxyName": "front", "connectionPoolConfig": {"maxConnectionsPercent": 90}},
+        {"connectionPoolConfig": {"maxConnectionsPercent": 50}},
+    ),
+    "aws:rds/proxyTarget:ProxyTarget": Case(
+        lambda w: {"dbProxyName": "front", "targetGroupName": "default", "dbInstanceIdentifier": "db"},
+    ),
 }

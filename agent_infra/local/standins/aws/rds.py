@@ -10,6 +10,7 @@ from agent_infra.local.standins.aws.rds_data import CLUSTER
 from agent_infra.local.standins.aws.rds_groups import ROWS as GROUP_ROWS
 from agent_infra.local.standins.aws.rds_groups import TAGS
 from agent_infra.local.standins.aws.rds_instance import INSTANCE_ROW
+from agent_infra.local.standins.aws.rds_proxy import ROWS as PROXY_ROWS
 from agent_infra.local.standins.aws.table import (
     MOTO_DROPS,
     NO_EFFECT,
@@ -235,4 +236,4 @@ CLUSTER_INSTANCE = Row(
 )
 
 
-ROWS = (CLUSTER_ROW, CLUSTER_INSTANCE, INSTANCE_ROW, *GROUP_ROWS)
+ROWS = (CLUSTER_ROW, CLUSTER_INSTANCE, INSTANCE_ROW, *GROUP_ROWS, *PROXY_ROWS)
