@@ -33,7 +33,7 @@ def name_problem(name: str) -> str | None:
         return f"it has {len(name)} characters; ECR takes {_SHORTEST_NAME} to {_LONGEST_NAME}"
     if not _NAME.fullmatch(name):
         return (
-            "ECR takes lower-case letters and digits, with single dots, dashes, underscores or slashes "
+            "lower-case letters and digits are allowed, with single dots, dashes, underscores or slashes "
             "between them; say one such as team/agents"
         )
     return None

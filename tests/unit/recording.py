@@ -81,6 +81,7 @@ class _Mocks(mocks.Mocks):
         answers: dict[str, dict[str, Any]] = {
             "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
             "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": REGION},
             "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "drawn-password"},
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "token"},

@@ -89,7 +89,7 @@ def test_a_name_of_ones_own_is_taken_as_it_is() -> None:
             "pull_accounts.0: '12345' is wrong: say an AWS account's twelve digits",
         ),
         ({"pull_accounts": ["111122223333"] * 2}, "named twice; name each once"),
-        ({"repository_name": "Team/Agents"}, "'Team/Agents' is wrong: ECR takes lower-case letters"),
+        ({"repository_name": "Team/Agents"}, "'Team/Agents' is wrong: lower-case letters"),
         ({"repository_name": "a"}, "it has 1 characters; ECR takes 2 to 256"),
         ({"keep_images": 1}, "keep_images: 1 is wrong"),
         ({"untagged_days": 0}, "untagged_days: 0 is wrong"),
