@@ -46,8 +46,8 @@ def expiry_problem(*, expire_after_days: int | None, transition: Transition, aft
     if transition == "none" or expire_after_days is None or expire_after_days > after_days:
         return None
     return (
-        f"expire_after_days: {expire_after_days} is wrong: objects move to {transition} after {after_days} days "
-        f"and S3 deletes them only later than that; say {after_days + 1} or more, or less in "
+        f"expire_after_days: {expire_after_days} is wrong: objects move to {transition} after {after_days} "
+        f"days and S3 deletes them only later than that; say {after_days + 1} or more, or less in "
         "`transition_after_days`"
     )
 
