@@ -13,6 +13,9 @@ from agent_infra.aws.cidr import FEWEST_ZONES
 from agent_infra.aws.network_args import ExistingNetwork
 from agent_infra.component import Component, MaybeOutput
 
+#: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcCidrBlockState.html
+_NO_LONGER = ("disassociating", "disassociated", "failing", "failed")
+
 
 @dataclass(frozen=True)
 class Adopted:
@@ -101,5 +104,5 @@ def adopt(component: Component, existing: ExistingNetwork, *, with_endpoints: bo
 
 def _ranges(vpc: aws.ec2.AwaitableGetVpcResult) -> list[str]:
     """All ranges of a VPC; it may have more than its first one."""
-    others = [item.cidr_block for item in vpc.cidr_block_associations if item.state == "associated"]
+    others = [item.cidr_block for item in vpc.cidr_block_associations if item.state not in _NO_LONGER]
     return sorted({vpc.cidr_block, *others})
