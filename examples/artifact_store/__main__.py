@@ -1,4 +1,4 @@
-"""A bucket whose objects move to cheaper storage by their use; every request to it is logged in another one."""
+"""Objects that move to cheaper storage by their use, in a bucket whose requests are logged in another one."""
 
 import pulumi
 

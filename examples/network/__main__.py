@@ -1,4 +1,4 @@
-"""A network of two zones without NAT: nodes reach AWS's services by endpoints. Another component adopts it."""
+"""A network of two zones without NAT: nodes reach AWS by endpoints. Another component adopts it."""
 
 import pulumi
 
