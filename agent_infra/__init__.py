@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.cache import RedisCache, RedisCacheArgs
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
     from agent_infra.aws.database import Database, DatabaseArgs
-    from agent_infra.aws.network import Network, NetworkArgs
+    from agent_infra.aws.network import ExistingNetwork, Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.registry import Registry, RegistryArgs
     from agent_infra.aws.secrets import Secrets, SecretsArgs
@@ -50,6 +50,7 @@ __all__ = [
     "DatabaseConnection",
     "EksCluster",
     "EksClusterArgs",
+    "ExistingNetwork",
     "ImageBuild",
     "Network",
     "NetworkArgs",
@@ -77,7 +78,7 @@ _MODULES = {
     "agent_infra.aws.cache": ("RedisCache", "RedisCacheArgs"),
     "agent_infra.aws.cluster": ("EksCluster", "EksClusterArgs"),
     "agent_infra.aws.database": ("Database", "DatabaseArgs"),
-    "agent_infra.aws.network": ("Network", "NetworkArgs"),
+    "agent_infra.aws.network": ("ExistingNetwork", "Network", "NetworkArgs"),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),

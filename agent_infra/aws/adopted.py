@@ -87,7 +87,7 @@ def adopt(component: Component, existing: ExistingNetwork, *, with_endpoints: bo
         if not given:
             return []
         checked = zoned(name, given, zones=zones)
-        return [checked.apply(lambda pairs, at=at: str(pairs[at][0])) for at in range(len(given))]
+        return [_id_of(checked, at) for at in range(len(given))]
 
     private = ids("private_subnet_ids", existing.private_subnet_ids, zones=FEWEST_ZONES)
     return Adopted(
@@ -102,7 +102,11 @@ def adopt(component: Component, existing: ExistingNetwork, *, with_endpoints: bo
     )
 
 
-def _ranges(vpc: aws.ec2.AwaitableGetVpcResult) -> list[str]:
+def _id_of(subnets: pulumi.Output[Any], at: int) -> pulumi.Output[str]:
+    return subnets.apply(lambda pairs: str(pairs[at][0]))
+
+
+def _ranges(vpc: aws.ec2.GetVpcResult) -> list[str]:
     """All ranges of a VPC; it may have more than its first one."""
     others = [item.cidr_block for item in vpc.cidr_block_associations if item.state not in _NO_LONGER]
     return sorted({vpc.cidr_block, *others})

@@ -132,10 +132,11 @@ class ArtifactStore(Component):
             tags=self._tags(name),
             opts=self._opts(),
         )
+        encryption: Any = bucket_rules.encryption_rule(args.kms_key_arn)
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.id,
-            rules=[bucket_rules.encryption_rule(args.kms_key_arn)],
+            rules=[encryption],
             opts=self._opts(),
         )
         versioning = aws.s3.BucketVersioning(

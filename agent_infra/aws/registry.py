@@ -130,7 +130,7 @@ class Registry(Component):
         if args.repository_name is None:
             _check_logical(name, owner=owner)
         super().__init__("Registry", name, opts, tags=args.tags)
-        encryption: dict[str, Any] = {"encryption_type": "AES256"}
+        encryption: Any = {"encryption_type": "AES256"}
         if args.kms_key_arn is not None:
             encryption = {"encryption_type": "KMS", "kms_key": args.kms_key_arn}
         repository = aws.ecr.Repository(

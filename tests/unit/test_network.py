@@ -149,6 +149,15 @@ def test_interface_endpoints_are_private_in_every_zone_and_under_the_public_name
     assert endpoint["securityGroupIds"] == ["it-endpoints-id"]
 
 
+@pytest.mark.parametrize("service", ["ec2", "ecr.api", "ecr.dkr", "ssm", "ssm-contacts", "ssm-incidents"])
+def test_each_service_that_security_hub_asks_for_can_have_an_endpoint(service: str) -> None:
+    endpoints = network(interface_endpoints=[service]).of(ENDPOINT)
+    names = {
+        item.inputs["serviceName"] for item in endpoints if item.inputs["vpcEndpointType"] == "Interface"
+    }
+    assert names == {f"com.amazonaws.eu-central-1.{service}"}
+
+
 def test_the_endpoints_let_the_network_in_on_443_and_nobody_else() -> None:
     recorded = network(interface_endpoints=["sts"], cidr="10.7.0.0/16")
     group = recorded.one("aws:ec2/securityGroup:SecurityGroup").inputs
