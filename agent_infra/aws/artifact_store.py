@@ -10,10 +10,26 @@ import pulumi_aws as aws
 from pydantic import Field, field_validator, model_validator
 
 from agent_infra.aws import bucket_rules, policies
+from agent_infra.aws.alarms import Alarms, Watch, watch
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 
 #: What Pulumi adds to a logical name: a dash and seven random characters.
 _SUFFIX = "-0123456"
+
+#: The name of the metrics of all the bucket's requests.
+_ALL_REQUESTS = "all-requests"
+_WATCHES = (
+    Watch(
+        name="failing",
+        metric="5xxErrors",
+        # Its average is the share of requests that fail.
+        statistic="Average",
+        threshold=0.01,
+        periods=15,
+        description="S3 has failed more than 1 % of the requests for a quarter of an hour: see AWS's health "
+        "dashboard, and whether clients try again more slowly.",
+    ),
+)
 
 
 class ArtifactStoreOptions(Args):
@@ -35,6 +51,9 @@ class ArtifactStoreOptions(Args):
     storage."""
     access_log_prefix: str | None = Field(default=None, min_length=1, max_length=512)
     """What the logs' keys begin with; the store's name and a slash where it is not said."""
+    request_metrics: bool = False
+    """Whether CloudWatch counts requests, errors and times by the minute: about 16 metrics of 0.30 USD a
+    month. `alarms` watch the errors."""
     receives_access_logs: bool = False
     """Whether S3 may write the access logs of the account's other buckets into this one."""
 
@@ -76,6 +95,8 @@ class ArtifactStoreArgs(ArtifactStoreOptions):
     kms_key_arn: MaybeOutput[str] | None = None
     """A KMS key of one's own for new objects; without it S3's own encryption, which is free. Changing it is
     done in place: objects that are there keep their key, which must not be deleted while they are read."""
+    alarms: Alarms | None = None
+    """Whom to tell when S3 fails requests, with `request_metrics`; None watches nothing."""
     deletion_protection: bool = True
     """Whether a bucket that still holds objects cannot be deleted."""
     tags: Mapping[str, str] = {}
@@ -163,6 +184,8 @@ class ArtifactStore(Component):
                 target_prefix=args.access_log_prefix or f"{name}/",
                 opts=self._opts(),
             )
+        if args.request_metrics:
+            self._metrics(bucket, args.alarms)
         self.bucket = bucket.bucket
         if args.receives_access_logs:
             # Whoever sends logs here can do so only once the policy lets them.
@@ -198,6 +221,16 @@ class ArtifactStore(Component):
             bucket=bucket.id,
             policy=policies.document(*statements),
             opts=self._opts(depends_on=[closed, owned]),
+        )
+
+    def _metrics(self, bucket: aws.s3.Bucket, alarms: Alarms | None) -> None:
+        aws.s3.BucketMetric(self._name, bucket=bucket.id, name=_ALL_REQUESTS, opts=self._opts())
+        watch(
+            self,
+            _WATCHES,
+            alarms=alarms,
+            namespace="AWS/S3",
+            dimensions={"BucketName": bucket.bucket, "FilterId": _ALL_REQUESTS},
         )
 
 

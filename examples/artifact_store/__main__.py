@@ -13,6 +13,8 @@ artifacts = ArtifactStore(
         "transition": "intelligent-tiering",
         "transition_after_days": 0,
         "old_versions_days": 14,
+        "request_metrics": True,
+        "alarms": {},
         "access_log_bucket": logs.bucket,
         "deletion_protection": False,
     },

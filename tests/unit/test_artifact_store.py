@@ -116,6 +116,19 @@ def test_one_store_sends_its_logs_to_another() -> None:
     assert (inputs["bucket"], inputs["targetBucket"]) == ("files-id", "logs")
 
 
+def test_failing_requests_are_watched_where_they_are_counted_and_somebody_is_told() -> None:
+    alarm_type, metric_type = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:s3/bucketMetric:BucketMetric"
+    topic = "arn:aws:sns:eu-central-1:123456789012:alarms"
+    recorded = store(request_metrics=True, alarms={"notify": [topic]})
+    assert recorded.one(metric_type).inputs == {"bucket": "it-id", "name": "all-requests"}
+    alarm = recorded.one(alarm_type, "it-failing").inputs
+    assert alarm["dimensions"] == {"BucketName": "it", "FilterId": "all-requests"}
+    assert (alarm["metricName"], alarm["statistic"], alarm["threshold"]) == ("5xxErrors", "Average", 0.01)
+    assert alarm["alarmActions"] == [topic]
+    assert not store(alarms={}).of(alarm_type), "nothing is counted"
+    assert not store(request_metrics=True).of(alarm_type), "nobody is told"
+
+
 def test_a_store_of_the_first_cut_keeps_its_bucket() -> None:
     recorded = store()
     bucket = recorded.one("aws:s3/bucket:Bucket", "it")

@@ -77,6 +77,9 @@ CASES: dict[str, Case] = {
         lambda w: {"bucket": w.bucket(), **_ownership("BucketOwnerEnforced")}, _ownership("ObjectWriter")
     ),
     "aws:s3/bucketLogging:BucketLogging": Case(_logging, {"targetPrefix": "other/"}),
+    "aws:s3/bucketMetric:BucketMetric": Case(
+        lambda w: {"bucket": w.bucket(), "name": "all"}, {"filter": {"prefix": "results/"}}
+    ),
     "aws:s3/bucketPolicy:BucketPolicy": Case(
         lambda w: {"bucket": w.bucket(), "policy": allow("s3:GetObject", Principal="*")},
         {"policy": allow(["s3:GetObject", "s3:PutObject"], Principal="*")},

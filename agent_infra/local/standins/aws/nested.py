@@ -151,6 +151,7 @@ KEYS: dict[str, dict[str, str]] = {
         "targetObjectKeyFormat": "partitionedPrefix simplePrefix",
         "targetObjectKeyFormat.partitionedPrefix": "partitionDateSource*",
     },
+    "aws:s3/bucketMetric:BucketMetric": {"filter": "accessPoint prefix tags"},
     "aws:s3/bucketVersioning:BucketVersioning": {"versioningConfiguration": "status* mfaDelete"},
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
         "rules": (

@@ -1,4 +1,4 @@
-"""S3: who owns a bucket's objects, and the log of who asked for them."""
+"""S3: who owns a bucket's objects, the log of who asked for them, and how many did."""
 
 from __future__ import annotations
 
@@ -63,4 +63,16 @@ LOGGING = Row(
     delete_with=_stop_logging,
 )
 
-ROWS = (OWNERSHIP, LOGGING)
+METRIC = Row(
+    type="aws:s3/bucketMetric:BucketMetric",
+    service="s3",
+    inputs={
+        "bucket": Input(required=True, replaces=True),
+        "filter": Input(),
+        "name": Input(required=True, replaces=True),
+    },
+    id="{bucket}:{name}",
+    recorded="moto counts no requests: it is recorded",
+)
+
+ROWS = (OWNERSHIP, LOGGING, METRIC)
