@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
     from agent_infra.aws.database import Database
     from agent_infra.aws.database_args import DatabaseArgs
-    from agent_infra.aws.network import Network, NetworkArgs
+    from agent_infra.aws.network import ExistingNetwork, Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.registry import Registry, RegistryArgs
     from agent_infra.aws.secrets import Secrets, SecretsArgs
@@ -54,6 +54,7 @@ __all__ = [
     "DatabaseConnection",
     "EksCluster",
     "EksClusterArgs",
+    "ExistingNetwork",
     "ImageBuild",
     "Network",
     "NetworkArgs",
@@ -85,7 +86,11 @@ _MODULES = {
     "agent_infra.aws.cluster": ("EksCluster", "EksClusterArgs"),
     "agent_infra.aws.database": ("Database",),
     "agent_infra.aws.database_args": ("DatabaseArgs",),
-    "agent_infra.aws.network": ("Network", "NetworkArgs"),
+    "agent_infra.aws.network": (
+        "ExistingNetwork",
+        "Network",
+        "NetworkArgs",
+    ),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),

@@ -108,7 +108,12 @@ class AgentPlatform(Component):
             return None
         return Network(
             f"{self._name}-network",
-            NetworkArgs(**said(options, NetworkOptions), tags=self._shared_tags),
+            NetworkArgs(
+                **said(options, NetworkOptions),
+                cluster_name=self._cluster_name if self._settings.cluster else None,
+                alarms=self._settings.alarms,
+                tags=self._shared_tags,
+            ),
             self._opts(),
         )
 

@@ -77,7 +77,9 @@ def make_stores(
         if to_bucket is None:
             storage = ArtifactStore(
                 f"{name}-storage",
-                ArtifactStoreArgs(**said(settings.storage, ArtifactStoreOptions), **shared),
+                ArtifactStoreArgs(
+                    **said(settings.storage, ArtifactStoreOptions), alarms=settings.alarms, **shared
+                ),
                 opts,
             )
             to_bucket = BucketConnection(name=storage.bucket, arn=storage.arn)

@@ -8,6 +8,9 @@ from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 #: AWS allows a VPC of /16 to /28; below /22 the smallest subnet here would be too small for a cluster.
 LARGEST_PREFIX, SMALLEST_PREFIX = 16, 22
 FEWEST_ZONES, MOST_ZONES = 2, 6
+#: RFC 1918, and the range that carriers share (RFC 6598). Others that Python calls private (loopback,
+#: link-local, reserved) are no VPC's: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+_ALLOWED = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 #: The network is cut into eight parts, one a zone, so that a zone added later moves no subnet.
 _ZONE_BITS = 3
 
@@ -36,8 +39,8 @@ def parse_cidr(text: str) -> IPv4Network:
             f"a network of /{network.prefixlen} is not possible; "
             f"say /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}, such as 10.0.0.0/16"
         )
-    if not network.is_private:
-        raise ValueError("not a private range; say one inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    if not any(network.subnet_of(allowed) for allowed in _ALLOWED):
+        raise ValueError(f"not a private range; say one inside {', '.join(map(str, _ALLOWED))}")
     return network
 
 

@@ -3,67 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from pydantic import AfterValidator, Field, field_validator
 
-from agent_infra.aws import policies
-from agent_infra.aws.cidr import FEWEST_ZONES, MOST_ZONES, ZoneSubnets, parse_cidr, plan
-from agent_infra.component import Args, Component
+from agent_infra.aws.adopted import adopt
+from agent_infra.aws.alarms import Watch, watch
+from agent_infra.aws.cidr import ZoneSubnets, plan
+from agent_infra.aws.endpoints import gateway_endpoints, interface_endpoints
+from agent_infra.aws.flow_logs import flow_logs
+from agent_infra.aws.network_args import ExistingNetwork, NetworkArgs, NetworkOptions, SubnetKind
+from agent_infra.component import Component
 
+__all__ = ["ExistingNetwork", "Network", "NetworkArgs", "NetworkOptions"]
 
-def _checked_cidr(text: str) -> str:
-    parse_cidr(text)
-    return text
-
-
-class NetworkOptions(Args):
-    """What an environment may say about its network."""
-
-    cidr: Annotated[str, AfterValidator(_checked_cidr)] = "10.0.0.0/16"
-    """The VPC's range: private, /16 to /22. Changing it replaces everything inside."""
-    zones: int | Sequence[str] = 3
-    """How many zones, 2 to 6, of the region's first; or their names: [eu-central-1a, eu-central-1b]."""
-    nat: Literal["none", "one", "per-zone"] = "one"
-    """How private subnets reach the internet. Each NAT gateway costs about 35 USD a month plus traffic.
-    `per-zone` outlives the loss of a zone; with `none` nodes need VPC endpoints for all that they call."""
-    flow_log_retention_days: int | None = Field(default=30, ge=1)
-    """How long the record of accepted and refused connections is kept; null keeps none."""
-
-    @field_validator("zones")
-    @classmethod
-    def _possible_zones(cls, zones: int | Sequence[str]) -> int | Sequence[str]:
-        count = zones if isinstance(zones, int) else len(zones)
-        if not FEWEST_ZONES <= count <= MOST_ZONES:
-            raise ValueError(f"{count} zones are not possible; say {FEWEST_ZONES} to {MOST_ZONES}")
-        if not isinstance(zones, int) and len(set(zones)) != count:
-            raise ValueError("a zone is named twice; name each once")
-        return zones
-
-
-class NetworkArgs(NetworkOptions):
-    """The arguments of `Network`."""
-
-    tags: Mapping[str, str] = {}
+_WATCHES = (
+    Watch(
+        name="nat-ports",
+        metric="ErrorPortAllocation",
+        statistic="Sum",
+        threshold=0,
+        description="A NAT gateway has no ports left for one destination and connections fail: say "
+        "`nat: per-zone`, or reach the service by an endpoint.",
+    ),
+    Watch(
+        name="nat-drops",
+        metric="PacketsDropCount",
+        statistic="Sum",
+        threshold=0,
+        periods=15,
+        description="A NAT gateway drops packets for a quarter of an hour: see whether AWS reports trouble "
+        "in its zone, and how much traffic it carries.",
+    ),
+)
 
 
 class Network(Component):
-    """A VPC with public, private and isolated subnets in every zone.
+    """A VPC with public, private and isolated subnets in every zone; or one that exists, adopted.
 
     Makes the VPC, its internet gateway, subnets, route tables, NAT gateways as `nat` says, a gateway
-    endpoint for S3 (free), a default security group without rules, and flow logs. Isolated subnets
-    have no way out at all; data services live there.
+    endpoint for S3 (free), the interface endpoints that are asked for, a default security group without
+    rules, and flow logs. Isolated subnets have no way out at all; data services live there.
+
+    Of an adopted VPC (`existing`) nothing is made or changed but the endpoints that are asked for. Its owner
+    puts the tags on the subnets that load balancers and Karpenter look for.
 
     Raises:
         ArgsError: an argument is wrong.
     """
 
     vpc_id: pulumi.Output[str]
+    cidr_blocks: pulumi.Output[list[str]]
+    """The VPC's ranges: what may call an endpoint or a service inside."""
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
     isolated_subnet_ids: list[pulumi.Output[str]]
+    nat_addresses: list[pulumi.Output[str]]
+    """From where the internet sees the private subnets call, for a vendor's list of allowed addresses."""
+    endpoint_security_group_id: pulumi.Output[str] | None
 
     def __init__(
         self,
@@ -73,6 +71,47 @@ class Network(Component):
     ) -> None:
         self._args = args = NetworkArgs.parse(args or {}, owner=f"Network {name!r}")
         super().__init__("Network", name, opts, tags=args.tags)
+        self.nat_addresses = []
+        if args.existing is None:
+            self._make()
+        else:
+            self._adopt(args.existing)
+        self.register_outputs(
+            {
+                "vpcId": self.vpc_id,
+                "cidrBlocks": self.cidr_blocks,
+                "publicSubnetIds": self.public_subnet_ids,
+                "privateSubnetIds": self.private_subnet_ids,
+                "isolatedSubnetIds": self.isolated_subnet_ids,
+                "natAddresses": self.nat_addresses,
+                "endpointSecurityGroupId": self.endpoint_security_group_id,
+            }
+        )
+
+    def _adopt(self, existing: ExistingNetwork) -> None:
+        services = self._args.interface_endpoints
+        found = adopt(self, existing, with_endpoints=bool(services))
+        self.vpc_id = found.vpc_id
+        self.cidr_blocks = found.cidr_blocks
+        self.public_subnet_ids = found.public
+        self.private_subnet_ids = found.private
+        self.isolated_subnet_ids = found.isolated
+        gateway_endpoints(
+            self,
+            self._args.gateway_endpoints or (),
+            vpc_id=found.vpc_id,
+            route_table_ids=existing.route_table_ids,
+        )
+        self.endpoint_security_group_id = interface_endpoints(
+            self,
+            services,
+            vpc_id=found.vpc_id,
+            subnet_ids=found.endpoint_subnets,
+            cidr_blocks=found.cidr_blocks,
+        )
+
+    def _make(self) -> None:
+        args, name = self._args, self._name
         vpc_name = f"{name}-vpc"
         self._vpc = aws.ec2.Vpc(
             vpc_name,
@@ -91,21 +130,28 @@ class Network(Component):
         public = [self._subnet("public", index, subnets) for index in range(count)]
         private = [self._subnet("private", index, subnets) for index in range(count)]
         isolated = [self._subnet("isolated", index, subnets) for index in range(count)]
-        self._routes(public, private, isolated)
+        tables = self._routes(public, private, isolated)
         if args.flow_log_retention_days is not None:
-            self._flow_logs(args.flow_log_retention_days)
+            flow_logs(
+                self,
+                vpc_id=self._vpc.id,
+                retention_days=args.flow_log_retention_days,
+                kms_key_arn=args.kms_key_arn,
+            )
 
         self.vpc_id = self._vpc.id
+        self.cidr_blocks = self._vpc.cidr_block.apply(lambda block: [block])
         self.public_subnet_ids = [subnet.id for subnet in public]
         self.private_subnet_ids = [subnet.id for subnet in private]
         self.isolated_subnet_ids = [subnet.id for subnet in isolated]
-        self.register_outputs(
-            {
-                "vpcId": self.vpc_id,
-                "publicSubnetIds": self.public_subnet_ids,
-                "privateSubnetIds": self.private_subnet_ids,
-                "isolatedSubnetIds": self.isolated_subnet_ids,
-            }
+        gateways = ("s3",) if args.gateway_endpoints is None else args.gateway_endpoints
+        gateway_endpoints(self, gateways, vpc_id=self._vpc.id, route_table_ids=[table.id for table in tables])
+        self.endpoint_security_group_id = interface_endpoints(
+            self,
+            args.interface_endpoints,
+            vpc_id=self._vpc.id,
+            subnet_ids=self.private_subnet_ids,
+            cidr_blocks=self.cidr_blocks,
         )
 
     def _zone(self, index: int) -> pulumi.Input[str]:
@@ -131,33 +177,47 @@ class Network(Component):
 
     def _subnet(
         self,
-        kind: Literal["public", "private", "isolated"],
+        kind: SubnetKind,
         index: int,
         subnets: Sequence[ZoneSubnets],
     ) -> aws.ec2.Subnet:
         name = f"{self._name}-{kind}-{index}"
-        # How Kubernetes finds the subnets for its load balancers.
-        roles = {"public": "kubernetes.io/role/elb", "private": "kubernetes.io/role/internal-elb"}
-        role = {roles[kind]: "1"} if kind in roles else {}
         return aws.ec2.Subnet(
             name,
             vpc_id=self._vpc.id,
             cidr_block=str(getattr(subnets[index], kind)),
             availability_zone=self._zone(index),
             map_public_ip_on_launch=False,
-            tags={**self._tags(name), **role},
+            tags={**self._tags(name), **self._found_by(kind), **self._args.subnet_tags.get(kind, {})},
             # A region that gains a zone must not move the subnets that are there.
             opts=self._opts(
                 ignore_changes=["availabilityZone"] if isinstance(self._args.zones, int) else None
             ),
         )
 
+    def _found_by(self, kind: SubnetKind) -> dict[str, str]:
+        """The tags by which Kubernetes finds subnets: for load balancers, and for Karpenter's nodes.
+
+        https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+        """
+        roles = {"public": "kubernetes.io/role/elb", "private": "kubernetes.io/role/internal-elb"}
+        if kind not in roles:
+            return {}
+        found = {roles[kind]: "1"}
+        cluster = self._args.cluster_name
+        if cluster is not None and self._args.discovery:
+            found[f"kubernetes.io/cluster/{cluster}"] = "shared"
+            if kind == "private":
+                found["karpenter.sh/discovery"] = cluster
+        return found
+
     def _routes(
         self,
         public: Sequence[aws.ec2.Subnet],
         private: Sequence[aws.ec2.Subnet],
         isolated: Sequence[aws.ec2.Subnet],
-    ) -> None:
+    ) -> list[aws.ec2.RouteTable]:
+        """Routes the subnets; gives the tables of the private and the isolated ones."""
         gateway_name = f"{self._name}-internet"
         gateway = aws.ec2.InternetGateway(
             gateway_name, vpc_id=self._vpc.id, tags=self._tags(gateway_name), opts=self._opts()
@@ -172,17 +232,7 @@ class Network(Component):
             for index, table in enumerate(private_tables):
                 self._route(f"private-{index}", table, nat_gateway_id=gateways[index % nat_count].id)
         isolated_table = self._table("isolated", isolated)
-        region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        endpoint_name = f"{self._name}-s3"
-        aws.ec2.VpcEndpoint(
-            endpoint_name,
-            vpc_id=self._vpc.id,
-            service_name=pulumi.Output.concat("com.amazonaws.", region.region, ".s3"),
-            vpc_endpoint_type="Gateway",
-            route_table_ids=[table.id for table in (*private_tables, isolated_table)],
-            tags=self._tags(endpoint_name),
-            opts=self._opts(),
-        )
+        return [*private_tables, isolated_table]
 
     def _table(self, kind: str, subnets: Sequence[aws.ec2.Subnet]) -> aws.ec2.RouteTable:
         name = f"{self._name}-{kind}"
@@ -206,43 +256,20 @@ class Network(Component):
     def _nat(self, index: int, subnet: aws.ec2.Subnet, to_internet: aws.ec2.Route) -> aws.ec2.NatGateway:
         name = f"{self._name}-nat-{index}"
         address = aws.ec2.Eip(name, domain="vpc", tags=self._tags(name), opts=self._opts())
-        return aws.ec2.NatGateway(
+        gateway = aws.ec2.NatGateway(
             name,
             allocation_id=address.id,
             subnet_id=subnet.id,
             tags=self._tags(name),
             opts=self._opts(depends_on=[to_internet]),
         )
-
-    def _flow_logs(self, retention_days: int) -> None:
-        name = f"{self._name}-flow-logs"
-        group = aws.cloudwatch.LogGroup(
-            name, retention_in_days=retention_days, tags=self._tags(name), opts=self._opts()
+        self.nat_addresses.append(address.public_ip)
+        watch(
+            self,
+            _WATCHES,
+            alarms=self._args.alarms,
+            namespace="AWS/NATGateway",
+            dimensions={"NatGatewayId": gateway.id},
+            suffix=f"-{index}",
         )
-        role = aws.iam.Role(
-            name,
-            assume_role_policy=policies.assumed_by("vpc-flow-logs.amazonaws.com"),
-            tags=self._tags(name),
-            opts=self._opts(),
-        )
-        actions = [
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-            "logs:DescribeLogGroups",
-            "logs:DescribeLogStreams",
-        ]
-        policy = aws.iam.RolePolicy(
-            name,
-            role=role.id,
-            policy=policies.document(policies.allow(actions, pulumi.Output.concat(group.arn, ":*"))),
-            opts=self._opts(),
-        )
-        aws.ec2.FlowLog(
-            name,
-            vpc_id=self._vpc.id,
-            traffic_type="ALL",
-            log_destination=group.arn,
-            iam_role_arn=role.arn,
-            tags=self._tags(name),
-            opts=self._opts(depends_on=[policy]),
-        )
+        return gateway

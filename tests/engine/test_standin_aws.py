@@ -316,9 +316,17 @@ def test_a_cache_token_opens_the_real_redis(
     assert (opens("another-long-token"), opens(place["admin_password"])) == (False, True)
 
 
-def test_the_functions_answer(standin: AwsStandin) -> None:
+def test_the_functions_answer(standin: AwsStandin, world: World) -> None:
     assert standin.invoke("aws:index/getRegion:getRegion", {})["region"] == REGION
     assert standin.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})["accountId"] == "123456789012"
+    vpc = world.vpc()
+    found = standin.invoke("aws:ec2/getVpc:getVpc", {"id": vpc})
+    assert (found["cidrBlock"], found["enableDnsSupport"]) == ("10.9.0.0/16", True)
+    assert [item["cidrBlock"] for item in found["cidrBlockAssociations"]] == ["10.9.0.0/16"]
+    subnet = standin.invoke("aws:ec2/getSubnet:getSubnet", {"id": world.subnets(vpc)[1]})
+    assert (subnet["vpcId"], subnet["availabilityZone"]) == (vpc, "eu-west-1b")
+    with pytest.raises(StandinError, match="looks up by `id` alone, and tags was said"):
+        standin.invoke("aws:ec2/getVpc:getVpc", {"tags": {"team": "agents"}})
     assert standin.invoke("aws:index/getPartition:getPartition", {})["partition"] == "aws"
     zones = standin.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", {"state": "available"})
     assert zones["names"][:2] == ["eu-west-1a", "eu-west-1b"]

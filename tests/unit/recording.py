@@ -16,6 +16,7 @@ from pulumi.runtime.stack import run_pulumi_func
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 ZONES = [f"{REGION}{letter}" for letter in "abc"]
+EXISTING_VPC = "vpc-0aaaaaaa"
 
 
 @dataclass
@@ -84,11 +85,36 @@ class _Mocks(mocks.Mocks):
         answers: dict[str, dict[str, Any]] = {
             "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
             "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
+            "aws:ec2/getVpc:getVpc": _existing_vpc(args.args),
+            "aws:ec2/getSubnet:getSubnet": _existing_subnet(args.args),
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": REGION},
             "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "drawn-password"},
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "token"},
         }
         return answers[args.token], []
+
+
+def _existing_vpc(asked: dict[str, Any]) -> dict[str, Any]:
+    """A VPC of two ranges; one whose id ends with `d` has no DNS names."""
+    ranges = [{"associationId": "vpc-cidr-assoc-1", "cidrBlock": "100.64.0.0/16", "state": "associated"}]
+    return {
+        "id": asked.get("id"),
+        "cidrBlock": "172.31.0.0/16",
+        "cidrBlockAssociations": ranges,
+        "enableDnsSupport": True,
+        "enableDnsHostnames": not str(asked.get("id")).endswith("d"),
+    }
+
+
+def _existing_subnet(asked: dict[str, Any]) -> dict[str, Any]:
+    """A subnet of the zone that its id's last character says; one that ends with `f` is of another VPC."""
+    id = str(asked.get("id"))
+    return {
+        "id": id,
+        "vpcId": "vpc-0fffffff" if id.endswith("f") else EXISTING_VPC,
+        "availabilityZone": ZONES[ord(id[-1]) % len(ZONES)],
+    }
 
 
 class _Monitor(mocks.MockMonitor):

@@ -88,8 +88,7 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ({"agent-infra:netwrk": {}}, "agent-infra:netwrk: is not known; did you mean 'agent-infra:network'?"),
         (
             {"agent-infra:network": {"natt": "one"}},
-            "agent-infra:network.natt: is not known; did you mean 'nat'? "
-            "Allowed: cidr, flow_log_retention_days, nat, zones",
+            "agent-infra:network.natt: is not known; did you mean 'nat'? Allowed: cidr, discovery, existing,",
         ),
         (
             {"agent-infra:network": {"nat": "two"}},

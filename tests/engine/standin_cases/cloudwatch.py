@@ -6,7 +6,8 @@ from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case
 
 CASES: dict[str, Case] = {
     "aws:cloudwatch/logGroup:LogGroup": Case(
-        lambda w: {"retentionInDays": 30, **TAGS}, {"retentionInDays": 7, **NEW_TAGS}
+        lambda w: {"retentionInDays": 30, **TAGS},
+        {"retentionInDays": 7, "kmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/logs", **NEW_TAGS},
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Case(
         lambda w: {

@@ -148,6 +148,7 @@ SERVERLESS_CACHE = Row(
         "snapshotRetentionLimit": Input(),
         "subnetIds": Input(form=SET, replaces=True),
         "tags": Input(),
+        "timeouts": Input(),
         "userGroupId": Input(),
     },
     outputs={

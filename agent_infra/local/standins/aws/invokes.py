@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent_infra.local.standins.aws import ec2_lookups
 from agent_infra.local.standins.aws.cloud import ACCOUNT, PARTITION, Cloud
 from agent_infra.local.standins.aws.values import without_none
 from agent_infra.local.standins.server import Properties, StandinError
@@ -193,6 +194,8 @@ INVOKES: dict[str, Callable[[Cloud, Properties], Properties]] = {
     "aws:index/getPartition:getPartition": _partition,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:secretsmanager/getRandomPassword:getRandomPassword": _password,
+    "aws:ec2/getVpc:getVpc": ec2_lookups.vpc,
+    "aws:ec2/getSubnet:getSubnet": ec2_lookups.subnet,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry,
     "aws:eks/getClusterAuth:getClusterAuth": _cluster_token,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,

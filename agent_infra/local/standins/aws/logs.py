@@ -6,6 +6,9 @@ from agent_infra.local.standins.aws.cloud import Cloud
 from agent_infra.local.standins.aws.table import MOTO_DROPS, AutoName, Call, Input, Row, Setter, Tags, because
 from agent_infra.local.standins.server import Properties
 
+#: moto takes a group's key when it is made and has no call for another one: a later key is recorded here.
+_KEYS = "logs/key"
+
 
 def _read(cloud: Cloud, id: str, _known: Properties) -> Properties | None:
     answer = cloud.call("logs", "describe_log_groups", logGroupNamePrefix=id)
@@ -15,7 +18,7 @@ def _read(cloud: Cloud, id: str, _known: Properties) -> Properties | None:
                 "name": id,
                 "arn": live["arn"].removesuffix(":*"),
                 "retentionInDays": live.get("retentionInDays", 0),
-                "kmsKeyId": live.get("kmsKeyId") or "",
+                "kmsKeyId": (cloud.records.get(_KEYS, id) or live).get("kmsKeyId") or "",
                 "logGroupClass": live.get("logGroupClass") or "STANDARD",
             }
     return None
@@ -25,14 +28,11 @@ def _updated(cloud: Cloud, id: str, _olds: Properties, news: Properties, changed
     if "retentionInDays" in changed and not news.get("retentionInDays"):
         cloud.call("logs", "delete_retention_policy", logGroupName=id)
     if "kmsKeyId" in changed:
-        key = news.get("kmsKeyId")
-        if key:
-            cloud.call("logs", "associate_kms_key", logGroupName=id, kmsKeyId=key)
-        else:
-            cloud.call("logs", "disassociate_kms_key", logGroupName=id)
+        cloud.records.put(_KEYS, id, {"kmsKeyId": news.get("kmsKeyId") or ""})
 
 
 def _delete(cloud: Cloud, id: str, known: Properties) -> None:
+    cloud.records.remove(_KEYS, id)
     if not known.get("skipDestroy"):
         cloud.call("logs", "delete_log_group", logGroupName=id)
 

@@ -144,6 +144,14 @@ KEYS: dict[str, dict[str, str]] = {
         "rules": "applyServerSideEncryptionByDefault blockedEncryptionTypes bucketKeyEnabled",
         "rules.applyServerSideEncryptionByDefault": "sseAlgorithm* kmsMasterKeyId",
     },
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": {"rule": "objectOwnership*"},
+    "aws:s3/bucketLogging:BucketLogging": {
+        "targetGrants": "grantee* permission*",
+        "targetGrants.grantee": "type* displayName emailAddress id uri",
+        "targetObjectKeyFormat": "partitionedPrefix simplePrefix",
+        "targetObjectKeyFormat.partitionedPrefix": "partitionDateSource*",
+    },
+    "aws:s3/bucketMetric:BucketMetric": {"filter": "accessPoint prefix tags"},
     "aws:s3/bucketVersioning:BucketVersioning": {"versioningConfiguration": "status* mfaDelete"},
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
         "rules": (

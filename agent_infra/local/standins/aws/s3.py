@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent_infra.local.standins.aws import s3_access
 from agent_infra.local.standins.aws.cloud import Cloud, Gone
 from agent_infra.local.standins.aws.table import NO_EFFECT, AutoName, Call, Input, Row, Setter, Tags, because
 from agent_infra.local.standins.aws.values import POLICY, SET, camel, pascal, tag_list, tag_map
@@ -283,4 +284,4 @@ BUCKET_POLICY = Row(
     delete=Call("delete_bucket_policy", _OF_BUCKET),
 )
 
-ROWS = (BUCKET, PUBLIC_ACCESS_BLOCK, ENCRYPTION, VERSIONING, LIFECYCLE, BUCKET_POLICY)
+ROWS = (BUCKET, PUBLIC_ACCESS_BLOCK, ENCRYPTION, VERSIONING, LIFECYCLE, BUCKET_POLICY, *s3_access.ROWS)
