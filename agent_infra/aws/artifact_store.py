@@ -151,7 +151,7 @@ class ArtifactStore(Component):
             bucket=args.bucket_name,
             force_destroy=not args.deletion_protection,
             tags=self._tags(name),
-            opts=self._opts(),
+            opts=self._opts(protect=args.deletion_protection),
         )
         encryption: Any = bucket_rules.encryption_rule(args.kms_key_arn)
         aws.s3.BucketServerSideEncryptionConfiguration(

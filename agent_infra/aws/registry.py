@@ -142,7 +142,7 @@ class Registry(Component):
             force_delete=not args.deletion_protection,
             tags=self._tags(name),
             # A repository cannot be encrypted anew: another key would replace it and lose its images.
-            opts=self._opts(ignore_changes=["encryptionConfigurations"]),
+            opts=self._opts(ignore_changes=["encryptionConfigurations"], protect=args.deletion_protection),
         )
         aws.ecr.LifecyclePolicy(
             name,

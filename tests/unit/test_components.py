@@ -58,3 +58,30 @@ def test_every_taggable_child_carries_the_components_tags_and_is_its_child(
     for item in tagged:
         assert item.inputs["tags"]["team"] == "support"
         assert item.inputs["tags"]["managed-by"] == "agent-infra"
+
+
+@pytest.mark.parametrize(
+    ("component", "args", "types"),
+    [
+        (RedisCache, PLACED, ["aws:elasticache/replicationGroup:ReplicationGroup"]),
+        (
+            RedisCache,
+            {**PLACED, "serverless": {}},
+            ["aws:elasticache/serverlessCache:ServerlessCache"],
+        ),
+        (Database, PLACED, ["aws:rds/instance:Instance"]),
+        (
+            Database,
+            {**PLACED, "mode": "aurora-serverless"},
+            ["aws:rds/cluster:Cluster", "aws:rds/clusterInstance:ClusterInstance"],
+        ),
+        (ArtifactStore, {}, ["aws:s3/bucket:Bucket"]),
+        (Registry, {}, ["aws:ecr/repository:Repository"]),
+    ],
+)
+def test_what_holds_data_is_protected_unless_it_was_said_otherwise(
+    component: Any, args: dict[str, Any], types: list[str]
+) -> None:
+    for protection in (True, False):
+        recorded = made(component, args if protection else {**args, "deletion_protection": False})
+        assert {item.protect for type in types for item in recorded.of(type)} == {protection}

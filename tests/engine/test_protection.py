@@ -1,0 +1,61 @@
+"""Deleting a protected environment deletes nothing, and says how to lift the protection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_infra.automation import Environment, Project, ProtectedEnvironment
+from tests.engine.conftest import aws, change_settings, end_all
+
+pytestmark = pytest.mark.engine
+
+PROGRAM = """
+import pulumi
+from agent_infra import ArtifactStore, Registry
+
+protect = pulumi.Config().require_bool("protect")
+store = ArtifactStore("files", {"deletion_protection": protect})
+Registry("images", {"deletion_protection": False})
+pulumi.export("bucket", store.bucket)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[Environment]:
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (tmp_path / "Pulumi.local.yaml").write_text(
+        "config:\n  aws:region: eu-central-1\n  shop:protect: 'true'\n"
+    )
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+    project = Project.find(tmp_path)
+    try:
+        yield Environment.open("local", project=project)
+    finally:
+        end_all(project)
+
+
+def test_a_protected_environment_is_deleted_only_after_its_protection_was_lifted(
+    environment: Environment,
+) -> None:
+    bucket = environment.up().outputs["bucket"]
+    with pytest.raises(ProtectedEnvironment) as told:
+        environment.destroy()
+    assert told.value.protected == ("files",)
+    for part in ("nothing was deleted", "files", "shop:protect: false", "Pulumi.local.yaml", "run `up`"):
+        assert part in str(told.value)
+    assert environment.up().changed == 0, "nothing was deleted"
+    s3 = aws(environment, "s3")
+    s3.put_object(Bucket=bucket, Key="kept", Body=b"kept")
+
+    def lift(config: dict[str, Any]) -> None:
+        config["shop:protect"] = "false"
+
+    change_settings(environment.project, "local", lift)
+    environment.up()
+    assert s3.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"kept"
+    environment.destroy()
+    assert environment.outputs() == {}
