@@ -109,9 +109,9 @@ def queue_contract(
         )
         fewer = f"max_receives of {fitting} or fewer, or " if fitting else ""
         raise ValueError(
-            f"{max_receives} tries of {visibility} seconds each (task_timeout {task_timeout} and its settling) "
-            f"take {tries} seconds, and a queue that keeps messages for {days} days ({days * _DAY_SECONDS} seconds) "
-            f"would drop a task before its last try: say {more}{fewer}"
+            f"{max_receives} tries of {visibility} seconds each (for task_timeout {task_timeout}) take "
+            f"{tries} seconds, and a queue that keeps messages for {days} days "
+            f"({days * _DAY_SECONDS} seconds) would drop a task before its last try: say {more}{fewer}"
             "a shorter task_timeout"
         )
     return QueueContract(
