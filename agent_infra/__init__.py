@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.database import Database, DatabaseArgs
     from agent_infra.aws.network import Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
+    from agent_infra.aws.queue_senders import QueueSender
     from agent_infra.aws.registry import Registry, RegistryArgs
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.role import FleetRole, FleetRoleArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
 
@@ -50,10 +52,13 @@ __all__ = [
     "DatabaseConnection",
     "EksCluster",
     "EksClusterArgs",
+    "FleetRole",
+    "FleetRoleArgs",
     "ImageBuild",
     "Network",
     "NetworkArgs",
     "QueueConnection",
+    "QueueSender",
     "RedisCache",
     "RedisCacheArgs",
     "Registry",
@@ -79,6 +84,7 @@ _MODULES = {
     "agent_infra.aws.database": ("Database", "DatabaseArgs"),
     "agent_infra.aws.network": ("Network", "NetworkArgs"),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
+    "agent_infra.aws.queue_senders": ("QueueSender",),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
@@ -97,6 +103,7 @@ _MODULES = {
     ),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),
+    "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),
     "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
     "agent_infra.settings": ("Settings", "SettingsError"),
 }

@@ -66,8 +66,8 @@ def by_sqs(
         if status not in {"RUNNING", None}:
             reason = task.get("FailureReason") or "no reason given"
             raise AutomationError(
-                f"SQS stopped after {moved} messages ({status}: {reason}); the others are dead letters still. "
-                "Mend that and run it again."
+                f"SQS stopped after {moved} messages ({status}: {reason}); the others are still dead "
+                "letters. Mend that and run it again."
             )
         time.sleep(_POLL_SECONDS)
 

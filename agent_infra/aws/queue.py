@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import pulumi
 import pulumi_aws as aws
@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from agent_infra.aws import policies, queue_names, queue_senders
 from agent_infra.aws.alarms import Alarms, Watch, watch
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.queue_senders import QueueSender
-from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem, shaped
+from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.contract import (
     DEFAULT_TASK_SECONDS,
     LONGEST_RETENTION_DAYS,
@@ -20,15 +21,6 @@ from agent_infra.contract import (
     QueueContract,
     queue_contract,
 )
-
-#: SQS takes an alias as well, but an IAM statement that lets a client decrypt needs the key's own ARN.
-KmsKeyArn = Annotated[
-    str,
-    shaped(
-        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
-        "a key's ARN such as arn:aws:kms:eu-central-1:123456789012:key/1234abcd-..., not an alias",
-    ),
-]
 
 
 class WorkQueueOptions(Args):

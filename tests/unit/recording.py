@@ -80,6 +80,7 @@ class _Mocks(mocks.Mocks):
         self.calls.append(args.token)
         answers: dict[str, dict[str, Any]] = {
             "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
             "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": REGION},
             "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "drawn-password"},
