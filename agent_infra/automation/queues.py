@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from agent_infra.automation import redrives
+from agent_infra.automation import dead_letters, redrives
 from agent_infra.automation.aws_calls import AwsRefused, Clients, told
+from agent_infra.automation.dead_letters import DeadLetter
 from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.redrives import Redrive
@@ -21,11 +20,6 @@ from agent_infra.local.state import State
 
 #: CloudWatch knows a queue's oldest message a few minutes late.
 _METRIC_MINUTES = 10
-#: For how long a dead letter is hidden from others while it is looked at.
-_PEEK_SECONDS = 30
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: What a SQS queue hands out at once.
-_BATCH = 10
 
 
 @dataclass(frozen=True)
@@ -45,30 +39,10 @@ class QueueStatus:
 
 
 @dataclass(frozen=True)
-class DeadLetter:
-    """One dead letter without its content, which may be anybody's."""
-
-    id: str
-    sent_at: datetime | None
-    received: int
-    """How often it was handed out, its tries and those who looked at it since."""
-    bytes: int
-    task_id: str | None
-    """The task's, where the message is one of the fleet's own."""
-    request_id: str | None
-    group: str | None
-    """The message's group in a FIFO queue."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {"kind": "dead-letter", **asdict(self)}
-
-
-@dataclass(frozen=True)
 class Queues:
     """The queues of an environment's fleets.
 
-    from agent_infra.automation import Environment
-    from agent_infra.automation.queues import Queues
+    from agent_infra.automation import Environment, Queues
 
     queues = Queues.open(Environment.open("prod"))
     print(queues.status())
@@ -152,7 +126,7 @@ class Queues:
         points = sorted(answer.get("Datapoints") or [], key=lambda point: point["Timestamp"])
         return float(points[-1]["Maximum"]) if points else None
 
-    def peek(self, fleet: str, *, limit: int = _BATCH) -> list[DeadLetter]:
+    def peek(self, fleet: str, *, limit: int = 10) -> list[DeadLetter]:
         """Some of a fleet's dead letters, which stay where they are; SQS hands them out in no order.
 
         Raises:
@@ -160,20 +134,9 @@ class Queues:
         """
         if limit < 1:
             raise AutomationError(f"limit {limit} is wrong: say 1 or more.")
-        url, found = self._dead_url(fleet), {}
+        url = self._dead_url(fleet)
         with told(self.environment):
-            sqs = self.client("sqs")
-            try:
-                while len(found) < limit:
-                    messages = redrives.receive(
-                        sqs, url, count=limit - len(found), hidden_seconds=_PEEK_SECONDS
-                    )
-                    if not messages:
-                        break
-                    found.update({message["MessageId"]: message for message in messages})
-            finally:
-                redrives.release(sqs, url, list(found.values()))
-        return [_dead_letter(message) for message in found.values()]
+            return dead_letters.peek(self.client("sqs"), url, limit=limit)
 
     def redrive(
         self,
@@ -293,30 +256,3 @@ def _configured(environment: Environment) -> str | None:
 
 def _count(attributes: Mapping[str, str], name: str) -> int:
     return int(attributes.get(name, 0))
-
-
-def _dead_letter(message: Mapping[str, Any]) -> DeadLetter:
-    attributes, body = message.get("Attributes") or {}, str(message.get("Body", ""))
-    sent = attributes.get("SentTimestamp")
-    task_id, request_id = _identifiers(body)
-    return DeadLetter(
-        id=str(message["MessageId"]),
-        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
-        received=int(attributes.get("ApproximateReceiveCount", 0)),
-        bytes=len(body.encode()),
-        task_id=task_id,
-        request_id=request_id,
-        group=attributes.get("MessageGroupId"),
-    )
-
-
-def _identifiers(body: str) -> tuple[str | None, str | None]:
-    """Of a message's content only what can be nothing but an identifier is told."""
-    try:
-        content = json.loads(body)
-        task_id = str(uuid.UUID(content["task_id"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None, None
-    request_id = content.get("request_id")
-    known = isinstance(request_id, str) and _REQUEST_ID.fullmatch(request_id)
-    return task_id, request_id if known else None

@@ -55,7 +55,7 @@ def check_component(name: str) -> None:
 def fifo_stem(name: str, stack: str) -> str:
     """A FIFO queue's name without its endings: the component's and the stack's, shortened where it must be.
 
-    Pulumi's own endings would stand behind `.fifo`, so a FIFO queue is named here.
+    SQS wants it to end in `.fifo`, so it is not left to Pulumi, which puts endings of its own behind names.
     """
     whole = re.sub(r"[^A-Za-z0-9_-]", "-", f"{name}-{stack}")
     limit = longest_stem(fifo=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,7 +108,7 @@ def redrive(
             limit=limit,
             rate=rate,
             dry_run=dry_run,
-            on_progress=lambda moved: None if as_json else _progress(moved, moving),
+            on_progress=_progress(moving, quiet=as_json),
         )
     if as_json:
         _write([done.as_json()])
@@ -119,7 +121,7 @@ def redrive(
         sys.stdout.write(f"{done.moved} of {done.found} dead letters of {fleet} were moved back.\n")
 
 
-def _queues(stack: str, *, rehearse: bool, project: Any) -> Queues:
+def _queues(stack: str, *, rehearse: bool, project: Path | None) -> Queues:
     from agent_infra.automation.queues import Queues
 
     return Queues.open(open_environment(stack, rehearse=rehearse, project=project))
@@ -131,8 +133,12 @@ def _refuse_to_ask() -> None:
     raise AutomationError("With --json nobody is asked: say --yes to move dead letters in the cloud.")
 
 
-def _progress(moved: int, all: int) -> None:
-    sys.stderr.write(f"{moved} of {all} moved\n")
+def _progress(expected: int, *, quiet: bool) -> Callable[[int], None]:
+    def told_so_far(moved: int) -> None:
+        if not quiet:
+            sys.stderr.write(f"{moved} of {expected} moved\n")
+
+    return told_so_far
 
 
 def _write(objects: list[dict[str, Any]]) -> None:

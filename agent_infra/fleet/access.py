@@ -69,18 +69,7 @@ def starred(access: Access) -> list[Problem]:
 
 def statements(access: Access, *, fleet: str) -> list[dict[str, Any]]:
     """The least that the fleet's connections need, and what was added."""
-    secrets = [
-        (arn, key)
-        for arn, key in (
-            (access.cache and access.cache.secret_arn, access.cache and access.cache.secret_kms_key_arn),
-            (
-                access.database and access.database.secret_arn,
-                access.database and access.database.secret_kms_key_arn,
-            ),
-            (access.llm_secret_arn, access.llm_secret_kms_key_arn),
-        )
-        if arn is not None
-    ]
+    secrets = _secrets(access)
     result = []
     if secrets:
         result.append(_allow("Secrets", ["secretsmanager:GetSecretValue"], [arn for arn, _ in secrets]))
@@ -96,6 +85,18 @@ def statements(access: Access, *, fleet: str) -> list[dict[str, Any]]:
     if access.bucket and access.bucket.kms_key_arn is not None:
         result.append(_keys("KeyOfBucket", _ENCRYPT, [access.bucket.kms_key_arn], service="s3"))
     return [*result, *(dict(statement) for statement in access.extra_policy_statements)]
+
+
+def _secrets(access: Access) -> list[tuple[MaybeOutput[str], MaybeOutput[str] | None]]:
+    """The secrets that the fleet reads, each with its key where that is one of one's own."""
+    found: list[tuple[MaybeOutput[str], MaybeOutput[str] | None]] = [
+        (connection.secret_arn, connection.secret_kms_key_arn)
+        for connection in (access.cache, access.database)
+        if connection is not None and connection.secret_arn is not None
+    ]
+    if access.llm_secret_arn is not None:
+        found.append((access.llm_secret_arn, access.llm_secret_kms_key_arn))
+    return found
 
 
 def _allow(
