@@ -244,6 +244,15 @@ def test_with_pod_identity_the_service_account_is_not_annotated(recorded: Record
     assert recorded.one(ASSOCIATION).inputs["serviceAccount"] == "support"
 
 
+def test_the_role_carries_the_fleets_tags_and_no_policy_of_aws() -> None:
+    recorded = fleet(tags={"team": "support"})
+    role = recorded.one(ROLE).inputs
+    assert role["tags"]["team"] == "support"
+    assert "managedPolicyArns" not in role
+    assert not recorded.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert not [item for item in recorded.resources if item.type.startswith("aws:iam/user")]
+
+
 def test_the_role_of_another_workload_is_the_same_as_a_fleets(policy: str, trust: str) -> None:
     wanted = {"namespace": "agents", "cluster_name": "agents", **CONNECTED}
     recorded = record(lambda: FleetRole("support", wanted).annotations)
