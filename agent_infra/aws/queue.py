@@ -158,7 +158,8 @@ class WorkQueue(Component):
             queue_senders.statement(sender, queue.arn, number=number)
             for number, sender in enumerate(args.senders, start=1)
         ]
-        for child, target, allowed in ((name, queue, senders), (dead_name, dead, [])):
+        for child, target in ((name, queue), (dead_name, dead)):
+            allowed = senders if target is queue else ()
             aws.sqs.QueuePolicy(
                 child,
                 queue_url=target.url,

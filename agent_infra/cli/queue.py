@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,11 +70,10 @@ def peek(
             str(item.received),
             str(item.bytes),
             item.task_id or "",
-            item.request_id or "",
         )
         for item in found
     ]
-    _show("Dead letters", ("message", "sent (UTC)", "received", "bytes", "task", "request"), rows)
+    _show("Dead letters", ("message", "sent (UTC)", "received", "bytes", "task"), rows)
 
 
 @app.command()
@@ -146,7 +145,7 @@ def _write(objects: list[dict[str, Any]]) -> None:
         sys.stdout.write(json.dumps(item, default=str) + "\n")
 
 
-def _show(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
 
     from agent_infra.cli.display import table
