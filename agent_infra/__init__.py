@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.database_args import DatabaseArgs
     from agent_infra.aws.network import ExistingNetwork, Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
+    from agent_infra.aws.queue_senders import QueueSender
     from agent_infra.aws.registry import Registry, RegistryArgs
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.role import FleetRole, FleetRoleArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
 
@@ -55,10 +57,13 @@ __all__ = [
     "EksCluster",
     "EksClusterArgs",
     "ExistingNetwork",
+    "FleetRole",
+    "FleetRoleArgs",
     "ImageBuild",
     "Network",
     "NetworkArgs",
     "QueueConnection",
+    "QueueSender",
     "RedisCache",
     "RedisCacheArgs",
     "Registry",
@@ -92,6 +97,7 @@ _MODULES = {
         "NetworkArgs",
     ),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
+    "agent_infra.aws.queue_senders": ("QueueSender",),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
@@ -110,6 +116,7 @@ _MODULES = {
     ),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),
+    "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),
     "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
     "agent_infra.settings": ("Settings", "SettingsError"),
 }

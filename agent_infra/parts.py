@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.artifact_store import ArtifactStoreOptions
 from agent_infra.aws.cache_args import RedisCacheOptions
 from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, queue_contract
 from agent_infra.fleet.args import (
     BucketConnection,
     CacheConnection,
@@ -32,13 +33,6 @@ SecretArn = Annotated[
     shaped(
         r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+",
         "a secret's ARN, such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:llm-AbCdEf",
-    ),
-]
-KeyArn = Annotated[
-    str,
-    shaped(
-        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+",
-        "a key's ARN, such as arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ),
 ]
 RepositoryUrl = Annotated[
@@ -115,7 +109,7 @@ class SecretSettings(Args):
     Where this is not said the secret starts as `{}` and is filled by hand in Secrets Manager."""
     existing: SecretArn | None = None
     """A secret that is there already; it is read by the fleets and never changed here."""
-    kms_key_arn: KeyArn | None = None
+    kms_key_arn: KmsKeyArn | None = None
     """The key of an existing secret, where it has one of its own."""
 
     @model_validator(mode="after")
@@ -164,3 +158,13 @@ class FleetSettings(Args):
     """Which of `secrets` holds the keys of the LLM's vendors."""
     environment: Mapping[VariableName, str] = {}
     secret_environment: Mapping[VariableName, SecretKey] = {}
+
+    @model_validator(mode="after")
+    def _tries_fit_into_the_queue(self) -> Self:
+        if self.worker is not None and self.queue.existing is None:
+            queue_contract(
+                self.task_timeout,
+                max_receives=self.queue.max_receives,
+                retention_days=self.queue.retention_days,
+            )
+        return self

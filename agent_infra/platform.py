@@ -178,7 +178,12 @@ class AgentPlatform(Component):
         return WorkQueue(
             f"{self._name}-{fleet}-tasks",
             WorkQueueArgs(
-                **said(spec.queue, WorkQueueOptions), task_timeout=spec.task_timeout, tags=self._shared_tags
+                **said(spec.queue, WorkQueueOptions),
+                task_timeout=spec.task_timeout,
+                kms_key_arn=self._settings.kms_key_arn,
+                alarms=self._settings.alarms,
+                deletion_protection=self._settings.protect,
+                tags=self._shared_tags,
             ),
             self._opts(),
         )
@@ -188,7 +193,12 @@ class AgentPlatform(Component):
         if fleet not in self.queues:
             return spec.queue.existing
         queue = self.queues[fleet]
-        return QueueConnection(url=queue.url, arn=queue.arn, max_receives=spec.queue.max_receives)
+        return QueueConnection(
+            url=queue.url,
+            arn=queue.arn,
+            max_receives=spec.queue.max_receives,
+            kms_key_arn=queue.kms_key_arn,
+        )
 
     def _secret_arn(self, name: str) -> MaybeOutput[str]:
         return self._settings.secrets[name].existing or self.secrets.arns[name]
@@ -243,6 +253,7 @@ class AgentPlatform(Component):
             f"{self._name}-{fleet}-images",
             RegistryArgs(
                 **said(self._settings.registry, RegistryOptions),
+                kms_key_arn=self._settings.kms_key_arn,
                 deletion_protection=self._settings.protect,
                 tags=self._shared_tags,
             ),

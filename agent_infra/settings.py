@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import ValidationError, model_validator
 
 from agent_infra.aws.alarms import Alarms
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.cluster import EksClusterOptions
 from agent_infra.aws.network import NetworkOptions
 from agent_infra.aws.registry import RegistryOptions
@@ -69,6 +70,9 @@ class Settings(Args):
     storage: StorageSettings | None = None
     registry: RegistryOptions = RegistryOptions()
     secrets: Mapping[SecretName, SecretSettings] = {}
+    kms_key_arn: KmsKeyArn | None = None
+    """A key of one's own for the queues, the bucket, the secrets and new repositories, in place of AWS's. The
+    cache and the database each have their own `kms_key_arn`, because another key makes a new one."""
     alarms: Alarms | None = None
     """Even {} makes the alarms of every part; `notify` says whom they tell."""
     fleets: Mapping[FleetName, FleetSettings] = {}

@@ -70,7 +70,10 @@ def make_stores(
                 opts,
             )
             to_database = DatabaseConnection(
-                url=database.url, secret_arn=database.secret_arn, pool_size=database.pool_size
+                url=database.url,
+                secret_arn=database.secret_arn,
+                secret_kms_key_arn=database.secret_kms_key_arn,
+                pool_size=database.pool_size,
             )
     if settings.storage:
         to_bucket = settings.storage.existing
@@ -78,11 +81,16 @@ def make_stores(
             storage = ArtifactStore(
                 f"{name}-storage",
                 ArtifactStoreArgs(
-                    **said(settings.storage, ArtifactStoreOptions), alarms=settings.alarms, **shared
+                    **said(settings.storage, ArtifactStoreOptions),
+                    kms_key_arn=settings.kms_key_arn,
+                    alarms=settings.alarms,
+                    **shared,
                 ),
                 opts,
             )
-            to_bucket = BucketConnection(name=storage.bucket, arn=storage.arn)
+            to_bucket = BucketConnection(
+                name=storage.bucket, arn=storage.arn, kms_key_arn=storage.kms_key_arn
+            )
     return Stores(cache, database, storage, to_cache, to_database, to_bucket)
 
 

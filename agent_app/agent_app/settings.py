@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     visibility_seconds: int | None = Field(None, ge=1, le=43_200, description="Default: the queue's own")
     retry_seconds: int = Field(2, ge=0, le=900, description="Before the second attempt; doubles after each")
     artifact_bucket: str | None = None
+    artifact_prefix: str = Field("", description="The service may touch no other keys of the bucket")
 
     model: str | None = Field(None, min_length=1)
     model_timeout: float = Field(60, gt=0, le=3600)

@@ -60,8 +60,11 @@ class TaskStore(Protocol):
     async def withdraw(self, id: uuid.UUID) -> None:
         """Forgets a task whose message never got into the queue."""
 
-    async def claim(self, id: uuid.UUID, lease: float) -> Task | None:
-        """Makes it running for `lease` seconds; None if it has ended or somebody else is running it."""
+    async def claim(self, id: uuid.UUID, lease: float, *, failed: bool = False) -> Task | None:
+        """Makes it running for `lease` seconds; None if it has ended or somebody else is running it.
+
+        With `failed` one that has ended failed is begun anew.
+        """
 
     async def extend(self, task: Task, lease: float) -> bool:
         """Lengthens the lease; False if this attempt no longer holds it."""
@@ -108,9 +111,9 @@ class MemoryTaskStore:
         if task is not None and task.idempotency_key is not None:
             self._keys.pop(task.idempotency_key, None)
 
-    async def claim(self, id: uuid.UUID, lease: float) -> Task | None:
+    async def claim(self, id: uuid.UUID, lease: float, *, failed: bool = False) -> Task | None:
         task, now = self._tasks.get(id), datetime.now(UTC)
-        if task is None or task.status in ENDED:
+        if task is None or (task.status in ENDED and not (failed and task.status is Status.FAILED)):
             return None
         if task.status is Status.RUNNING and task.lease_until is not None and task.lease_until > now:
             return None
@@ -180,9 +183,10 @@ class PostgresTaskStore:
             unclaimed = and_(tasks.c.id == id, tasks.c.status == Status.QUEUED, tasks.c.attempts == 0)
             await connection.execute(delete(tasks).where(unclaimed))
 
-    async def claim(self, id: uuid.UUID, lease: float) -> Task | None:
+    async def claim(self, id: uuid.UUID, lease: float, *, failed: bool = False) -> Task | None:
+        waiting = [Status.QUEUED, Status.FAILED] if failed else [Status.QUEUED]
         free = or_(
-            tasks.c.status == Status.QUEUED,
+            tasks.c.status.in_(waiting),
             and_(tasks.c.status == Status.RUNNING, tasks.c.lease_until < func.now()),
         )
         row = await self._update(

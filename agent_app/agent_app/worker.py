@@ -131,7 +131,10 @@ class Worker:
             if delivery.task_id is None:
                 self._metrics.tasks.labels("unknown", "malformed").inc()
                 return  # it comes back until the queue dead-letters it, where a person can see it
-            task = await self._store.claim(delivery.task_id, self._lease)
+            # A failed task's message was not deleted but dead-lettered: one with tries left was sent again
+            # from there, by somebody who wants it done.
+            again = delivery.received <= self._settings.max_attempts
+            task = await self._store.claim(delivery.task_id, self._lease, failed=again)
             if task is None:
                 await self._not_ours(delivery)
             else:

@@ -6,6 +6,7 @@ result = Environment.open("local").up()
 print(result.endpoints, result.changes)
 """
 
+from agent_infra.automation.dead_letters import DeadLetter
 from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import (
     AutomationError,
@@ -16,10 +17,13 @@ from agent_infra.automation.errors import (
 )
 from agent_infra.automation.events import Diagnostic, Event, Finished, Listener, Phase, Step
 from agent_infra.automation.project import Project
+from agent_infra.automation.queues import Queues, QueueStatus
+from agent_infra.automation.redrives import Redrive
 from agent_infra.automation.results import UpdateResult
 
 __all__ = [
     "AutomationError",
+    "DeadLetter",
     "Diagnostic",
     "Environment",
     "EnvironmentLocked",
@@ -29,6 +33,9 @@ __all__ = [
     "Phase",
     "Project",
     "ProtectedEnvironment",
+    "QueueStatus",
+    "Queues",
+    "Redrive",
     "Step",
     "UpdateCancelled",
     "UpdateFailed",

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agent_infra.aws import bucket_rules, policies
 from agent_infra.aws.alarms import Alarms, Watch, watch
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 
 #: What Pulumi adds to a logical name: a dash and seven random characters.
@@ -92,7 +93,7 @@ class ArtifactStoreArgs(ArtifactStoreOptions):
     bucket_name: str | None = None
     """Its name in AWS, one of a kind in the world; Pulumi makes one where it is not said. Changing it
     replaces the bucket."""
-    kms_key_arn: MaybeOutput[str] | None = None
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A KMS key of one's own for new objects; without it S3's own encryption, which is free. Changing it is
     done in place: objects that are there keep their key, which must not be deleted while they are read."""
     alarms: Alarms | None = None

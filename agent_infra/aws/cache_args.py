@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from agent_infra.aws.alarms import Alarms
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.windows import CacheBackupWindow, CacheMaintenanceWindow, check_windows
 from agent_infra.component import Args, MaybeOutput, shaped
 
@@ -110,7 +111,7 @@ class RedisCacheOptions(Args):
     """The name of a snapshot that a new cache starts with; a cache that is there is never touched by it."""
     log_retention_days: int | None = Field(default=None, ge=1)
     """How long the engine's log and the slow commands are kept in CloudWatch; null keeps none."""
-    kms_key_arn: MaybeOutput[str] | None = None
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A key of one's own for the data at rest; else AWS's, free of charge. Changing it makes a new cache."""
 
     @model_validator(mode="after")

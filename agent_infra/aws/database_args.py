@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from agent_infra.aws import database_limits
 from agent_infra.aws.alarms import Alarms
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.windows import DatabaseBackupWindow, DatabaseMaintenanceWindow, check_windows
 from agent_infra.component import Args, MaybeOutput, shaped
 
@@ -124,9 +125,9 @@ class DatabaseOptions(Args):
     """The connections that each process of the fleets may keep; computed where it is not said. 0 keeps none
     open between uses."""
     restore: Restore | None = None
-    kms_key_arn: MaybeOutput[str] | None = None
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A key of one's own for the data; else AWS's, free of charge. Changing it makes a new database."""
-    secret_kms_key_arn: MaybeOutput[str] | None = None
+    secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A key of one's own for the master password; else AWS's."""
 
     @property

@@ -10,6 +10,7 @@ import pulumi
 from pydantic import AfterValidator, field_validator, model_validator
 
 from agent_infra.aws.alarms import Alarms
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.cidr import FEWEST_ZONES, MOST_ZONES, parse_cidr
 from agent_infra.component import Args, MaybeOutput, shaped
 
@@ -214,7 +215,7 @@ class NetworkArgs(NetworkOptions):
         | None
     ) = None
     """The EKS cluster that is to find the subnets by their tags; changed in place."""
-    kms_key_arn: MaybeOutput[str] | None = None
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A KMS key of one's own for the flow logs, changed in place; its policy must let CloudWatch Logs use it.
     Without it CloudWatch's own encryption, which is free."""
     alarms: Alarms | None = None

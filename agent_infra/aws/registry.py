@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from pydantic import Field, field_validator, model_validator
 
 from agent_infra.aws import policies
+from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem, shaped
 
 _PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -63,7 +64,7 @@ class RegistryArgs(RegistryOptions):
     repository_name: str | None = None
     """Its name in AWS, such as `team/agents`; Pulumi makes one where it is not said. Changing it replaces the
     repository."""
-    kms_key_arn: MaybeOutput[str] | None = None
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A KMS key of one's own for the images; without it ECR's own encryption, which is free. Fixed when the
     repository is made: a later change is ignored, because ECR could only follow it by losing the images."""
     deletion_protection: bool = True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from agent_infra.automation import Diagnostic, Event, Finished, Phase, Step, UpdateResult
@@ -170,3 +172,14 @@ def choose(*, as_json: bool) -> Display:
         return JsonDisplay()
     console = Console(stderr=True, highlight=False)
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+def table(console: Console, title: str, columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table under its title, without lines."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    console.print()
+    console.print(made)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from agent_infra.cli import STOPPED, STOPPED_MESSAGE, display
+from agent_infra.cli import display, queue
 from agent_infra.cli.interruption import interruptible
-
-if TYPE_CHECKING:
-    from agent_infra.automation import Environment
+from agent_infra.cli.options import Json, ProjectDir, Rehearse, Stack, open_environment, told
 
 app = typer.Typer(
     name="agent-infra",
@@ -27,14 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="The environment: the NAME of a Pulumi.NAME.yaml.")]
-Rehearse = Annotated[
-    bool, typer.Option("--rehearse", help="Run the environment's settings on this machine, without AWS.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-ProjectDir = Annotated[
-    Path | None, typer.Option("--project", help="The project's directory; else the current one or above.")
-]
+app.add_typer(queue.app, name="queue")
 
 
 class Action(StrEnum):
@@ -97,8 +87,8 @@ def status(
     """Show what runs, where it answers, and what is accepted but not simulated on this machine."""
     from agent_infra.cli.status import show
 
-    with _told(as_json=as_json):
-        environment = _environment(stack, rehearse=rehearse, project=project)
+    with told(as_json=as_json):
+        environment = open_environment(stack, rehearse=rehearse, project=project)
         show(environment, everything=everything, as_json=as_json)
 
 
@@ -114,8 +104,8 @@ def logs(
     """Show what a fleet's replicas or a service wrote."""
     from agent_infra.cli.logs import show
 
-    with _told(as_json=False), suppress(KeyboardInterrupt) if follow else nullcontext():
-        show(_environment(stack, rehearse=rehearse, project=project), name, follow=follow, lines=lines)
+    with told(as_json=False), suppress(KeyboardInterrupt) if follow else nullcontext():
+        show(open_environment(stack, rehearse=rehearse, project=project), name, follow=follow, lines=lines)
 
 
 @app.command()
@@ -138,8 +128,8 @@ def chat(
     """Talk to a fleet's agent."""
     from agent_infra.cli.chat import address, talk
 
-    with _told(as_json=as_json):
-        at = url or address(_environment(stack, rehearse=rehearse, project=project), fleet)
+    with told(as_json=as_json):
+        at = url or address(open_environment(stack, rehearse=rehearse, project=project), fleet)
         talk(at, message, session=session, as_json=as_json)
 
 
@@ -148,8 +138,8 @@ def env(stack: Stack = "local", rehearse: Rehearse = False, project: ProjectDir 
     """Print what makes plain `pulumi` work on an environment: eval "$(agent-infra env)"."""
     from agent_infra.local.workspace import PASSPHRASE
 
-    with _told(as_json=False), display.choose(as_json=False) as shown:
-        environment = _environment(stack, rehearse=rehearse, project=project)
+    with told(as_json=False), display.choose(as_json=False) as shown:
+        environment = open_environment(stack, rehearse=rehearse, project=project)
         for name, value in environment.variables(listener=shown.on_event).items():
             # A passphrase is not printed; the file that has it is among the others.
             line = f"unset {name}" if name == PASSPHRASE else f"export {name}={shlex.quote(value)}"
@@ -165,22 +155,16 @@ def tools(
     from agent_infra.automation.session import ensure_tools
     from agent_infra.cli.status import show_tools
 
-    with _told(as_json=as_json):
+    with told(as_json=as_json):
         if ensure:
             with display.choose(as_json=as_json) as shown:
                 ensure_tools(shown.on_event)
         show_tools(as_json=as_json)
 
 
-def _environment(stack: str, *, rehearse: bool, project: Path | None) -> Environment:
-    from agent_infra.automation import Environment, Project
-
-    return Environment.open(stack, project=Project.find(project), rehearse=rehearse)
-
-
 def _run(action: Action, stack: str, *, rehearse: bool, as_json: bool, project: Path | None) -> None:
-    with _told(as_json=as_json):
-        environment = _environment(stack, rehearse=rehearse, project=project)
+    with told(as_json=as_json):
+        environment = open_environment(stack, rehearse=rehearse, project=project)
         with interruptible(action.value) as interruption, display.choose(as_json=as_json) as shown:
             result = getattr(environment, action.value)(listener=interruption.quieten(shown.on_event))
         shown.result(result)
@@ -195,22 +179,3 @@ def _invitation(name: str, address: str) -> str:
         f"\n{name} answers at {address}\n"
         f"  curl -s {address}/v1/chat -H 'content-type: application/json' -d '{body}'\n"
     )
-
-
-@contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
-    """Every error as one clear message, and an exit code: 1 failed, 130 stopped by Ctrl-C."""
-    from agent_infra.automation import AutomationError, UpdateCancelled
-    from agent_infra.local.environment import LocalError
-
-    try:
-        yield
-    except (AutomationError, LocalError) as error:
-        if as_json:
-            sys.stdout.write(json.dumps({"kind": "error", "message": str(error)}) + "\n")
-        else:
-            sys.stderr.write(f"agent-infra: {error}\n")
-        raise typer.Exit(STOPPED if isinstance(error, UpdateCancelled) else 1) from None
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{STOPPED_MESSAGE}\n")
-        raise typer.Exit(STOPPED) from None

@@ -10,10 +10,10 @@ from fnmatch import fnmatch
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from agent_infra.automation import Environment
 from agent_infra.automation.environments import as_text
+from agent_infra.cli.display import table
 from agent_infra.local import fleets, services, tools
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins import aws
@@ -59,8 +59,8 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
         )
         for service in running
     ]
-    _table(console, "Services", ("name", "state", "process", "port", "memory"), rows)
-    _table(
+    table(console, "Services", ("name", "state", "process", "port", "memory"), rows)
+    table(
         console,
         "Fleets",
         ("name", "state", "ready", "message"),
@@ -71,7 +71,7 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
     )
     for name, service in fleet_status.services.items():
         console.print(f"{name} answers at {service.address}")
-    _table(
+    table(
         console,
         "Accepted but not simulated on this machine",
         ("type", "property", "why"),
@@ -91,7 +91,7 @@ def show_tools(*, as_json: bool) -> None:
         (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
         for tool in found
     ]
-    _table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
+    table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
 
 
 def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:
@@ -121,13 +121,3 @@ def _grouped(notes: Iterable[NotSimulated]) -> dict[tuple[str, str], list[str]]:
 
 def _mib(size: int | None) -> str:
     return f"{size / 2**20:.0f} MiB" if size else ""
-
-
-def _table(console: Console, title: str, columns: Iterable[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print()
-    console.print(table)

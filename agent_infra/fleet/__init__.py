@@ -13,6 +13,7 @@ from agent_infra.fleet.args import (
 )
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.role import FleetRole, FleetRoleArgs
 
 __all__ = [
     "AgentFleet",
@@ -20,6 +21,8 @@ __all__ = [
     "BucketConnection",
     "CacheConnection",
     "DatabaseConnection",
+    "FleetRole",
+    "FleetRoleArgs",
     "ImageBuild",
     "QueueConnection",
     "Replicas",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pulumi
 from pydantic import AfterValidator, Field, model_validator
 
+from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
 from agent_infra.fleet.image import ImageBuild
@@ -33,6 +34,12 @@ FleetName = Annotated[
         r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
         "up to 40 lower-case letters, digits and dashes, a letter first and no dash last",
     ),
+]
+
+#: No star: what is in it goes into an IAM document, where a star would be more than a letter.
+BucketPrefix = Annotated[
+    str,
+    shaped(r"([A-Za-z0-9_.=-]+/)*", "names that each end in a slash, such as team/support/, without a star"),
 ]
 
 
@@ -94,6 +101,8 @@ class CacheConnection(Args):
 
     url: MaybeOutput[str]
     secret_arn: MaybeOutput[str] | None = None
+    secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts the secret; AWS's managed one asks for no permission."""
 
 
 class DatabaseConnection(Args):
@@ -103,6 +112,8 @@ class DatabaseConnection(Args):
     secret_arn: MaybeOutput[str] | None = None
     pool_size: int | None = Field(default=None, ge=0, le=100)
     """The connections that each process may keep; 0 keeps none between uses, None is the service's own."""
+    secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts the secret."""
 
 
 class QueueConnection(Args):
@@ -112,6 +123,8 @@ class QueueConnection(Args):
     arn: MaybeOutput[str]
     max_receives: int = Field(default=5, ge=1, le=1000)
     """How often the queue hands a task out before it goes to the dead-letter queue."""
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts the messages, such as `WorkQueue.kms_key_arn`."""
 
 
 class BucketConnection(Args):
@@ -119,6 +132,15 @@ class BucketConnection(Args):
 
     name: MaybeOutput[str]
     arn: MaybeOutput[str]
+    prefix: BucketPrefix | None = None
+    """Which objects are the fleet's, and the only ones it may touch: those under its name, such as
+    `support/`, where it is not said. An empty text is the whole bucket, other fleets' objects too."""
+    kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts the objects."""
+
+    def prefix_of(self, fleet: str) -> str:
+        """What the keys of a fleet's objects begin with."""
+        return f"{fleet}/" if self.prefix is None else self.prefix
 
 
 class AgentFleetArgs(Args):
@@ -155,6 +177,8 @@ class AgentFleetArgs(Args):
     bucket: BucketConnection | None = None
     llm_secret_arn: MaybeOutput[str] | None = None
     """A Secrets Manager secret: a JSON object with any of OPENAI_API_KEY, ANTHROPIC_API_KEY, LLM_API_KEY."""
+    llm_secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts that secret."""
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
     secret_environment: Mapping[str, SecretKey] = {}
@@ -163,7 +187,10 @@ class AgentFleetArgs(Args):
     """Kubernetes secrets to make: a name to its keys and their values, as `Output`s."""
 
     cluster_name: MaybeOutput[str] | None = None
-    """The EKS cluster in which the pods get an AWS role of their own; without it they have none."""
+    """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""
+    oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
+    """The cluster's OIDC provider in IAM: the pods get their role by it (IRSA) and not by Pod Identity,
+    as Fargate and clusters without the Pod Identity agent need. Without either they have no role."""
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import pulumi
 from pulumi_kubernetes import apps, autoscaling, core
-from pydantic import TypeAdapter, ValidationError
 
-from agent_infra.component import ArgsError, Component, Problem
+from agent_infra.component import Component
 from agent_infra.fleet import image, workload
-from agent_infra.fleet.access import pod_identity
-from agent_infra.fleet.args import AgentFleetArgs, FleetName, Replicas
+from agent_infra.fleet.args import AgentFleetArgs, Replicas
+from agent_infra.fleet.role import checked_name, has_role, workload_role
 from agent_infra.fleet.workload import ComponentKind, Names
 
 
@@ -21,8 +20,8 @@ class AgentFleet(Component):
 
     Makes a Deployment, Service, ServiceAccount and ConfigMap; an autoscaler where `replicas` leaves
     it a choice; a second Deployment `<fleet>-worker` where there is a queue; an image where one is to
-    be built; an AWS role for the pods where `cluster_name` is given. The pods satisfy Kubernetes'
-    `restricted` pod security standard.
+    be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods
+    satisfy Kubernetes' `restricted` pod security standard.
 
     The cluster is said by a Kubernetes provider: `ResourceOptions(provider=cluster.provider)`.
 
@@ -46,19 +45,23 @@ class AgentFleet(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         self._args = args = AgentFleetArgs.parse(args, owner=f"AgentFleet {name!r}")
-        fleet = _checked_name(name, args.fleet_name or name)
+        fleet = checked_name("AgentFleet", name, args.fleet_name or name)
         super().__init__("AgentFleet", name, opts, tags=args.tags)
         self._names = names = Names(fleet, namespace=args.namespace, part_of=args.part_of or fleet)
 
         self.image = image.reference(f"{name}-image", args.image, opts=self._opts())
         needed: list[pulumi.Resource] = []
         role_arn: pulumi.Output[str | None] = pulumi.Output.from_input(None)
-        if args.cluster_name is not None:
-            role, needed = pod_identity(self, args, cluster_name=args.cluster_name, service_account=fleet)
-            role_arn = role.arn.apply(lambda arn: arn)
+        annotations: dict[str, pulumi.Output[str]] = {}
+        if has_role(args):
+            role = workload_role(self, args, fleet=fleet, service_account=fleet)
+            needed, annotations = list(role.needed), role.annotations
+            role_arn = role.role.arn.apply(lambda arn: arn)
         account = core.v1.ServiceAccount(
             name,
-            metadata=_untyped(names.metadata(fleet)),
+            metadata=_untyped(
+                {**names.metadata(fleet), **({"annotations": annotations} if annotations else {})}
+            ),
             automount_service_account_token=False,
             opts=self._opts(),
         )
@@ -131,12 +134,3 @@ class AgentFleet(Component):
 def _untyped(manifest: Any) -> Any:
     """A manifest as it is: the SDK takes mappings in Kubernetes' own names, which its types do not say."""
     return manifest
-
-
-def _checked_name(component: str, fleet: str) -> str:
-    try:
-        return TypeAdapter(FleetName).validate_python(fleet)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        problem = Problem("fleet_name", f"{fleet!r} cannot name Kubernetes objects: {reason}")
-        raise ArgsError(f"AgentFleet {component!r}", [problem]) from None

@@ -71,6 +71,7 @@ def configuration(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict
         "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
         "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
         "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,
+        "AGENT_APP_ARTIFACT_PREFIX": args.bucket and args.bucket.prefix_of(fleet),
         "AGENT_APP_LLM_SECRET_ARN": args.llm_secret_arn,
         "AGENT_APP_MODEL": args.model,
         "AWS_REGION": args.region,

@@ -52,6 +52,16 @@ class State:
             if not resource["type"].startswith(skipped)
         ]
 
+    def outputs(self) -> dict[str, Any]:
+        """What the stack exported; nothing where it was never deployed. A secret stays encrypted."""
+        if not self.exists:
+            return {}
+        for resource in self._latest().get("resources") or []:
+            if resource["type"] == "pulumi:pulumi:Stack":
+                outputs: dict[str, Any] = resource.get("outputs") or {}
+                return outputs
+        return {}
+
     def interrupted(self) -> bool:
         """Whether a run ended while something was being created or deleted."""
         return self.exists and bool(self._latest().get("pending_operations"))

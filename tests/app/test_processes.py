@@ -127,6 +127,20 @@ def test_a_task_that_keeps_failing_ends_failed_and_is_dead_lettered(stack: Stack
         until(lambda: depth(stack, stack.dead_letters_url) == 1, 30, what="a dead letter")
 
 
+def test_a_dead_letter_that_is_sent_again_is_tried_again(stack: Stack) -> None:
+    sqs = stack.client("sqs")
+    with stack.app() as app:
+        with stack.app("work", AGENT_APP_TASK_TIMEOUT="0.2"):
+            id = app.submit({"kind": "wait", "input": {"seconds": 1}})
+            app.task_becomes(id, "failed")
+            until(lambda: depth(stack, stack.dead_letters_url) == 1, 30, what="a dead letter")
+        (letter,) = sqs.receive_message(QueueUrl=stack.dead_letters_url)["Messages"]
+        with stack.app("work"):
+            sqs.send_message(QueueUrl=stack.queue_url, MessageBody=letter["Body"])
+            state = app.task_becomes(id, "succeeded")
+    assert (state["attempts"], state["error"]) == (4, None)
+
+
 def test_a_task_longer_than_the_visibility_is_kept_by_the_heartbeat(stack: Stack) -> None:
     short = {"AGENT_APP_VISIBILITY_SECONDS": "2"}
     with stack.app() as app, stack.app("work", **short) as one, stack.app("work", **short) as two:

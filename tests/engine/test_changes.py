@@ -20,7 +20,9 @@ from agent_infra import Network, WorkQueue
 config = pulumi.Config()
 cidr = config.require("cidr")
 network = Network("net", {"cidr": cidr, "zones": 2, "nat": "none", "flow_log_retention_days": None})
-queue = WorkQueue("tasks", {"task_timeout": config.require_int("task_timeout")})
+queue = WorkQueue(
+    "tasks", {"task_timeout": config.require_int("task_timeout"), "deletion_protection": False}
+)
 pulumi.export("vpc_id", network.vpc_id)
 """
 

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from agent_infra import ArgsError, RedisCache
-from tests.unit.components import PLACED, made
+from tests.unit.components import KEY, PLACED, made
 from tests.unit.recording import Recorded, record
 
 GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
@@ -125,9 +125,7 @@ def test_logs_are_kept_where_it_was_asked_for() -> None:
 
 
 def test_a_key_of_ones_own_encrypts_it() -> None:
-    assert (
-        cache_of(kms_key_arn="arn:aws:kms:eu-central-1:1:key/k").one(GROUP).inputs["kmsKeyId"].endswith("/k")
-    )
+    assert cache_of(kms_key_arn=KEY).one(GROUP).inputs["kmsKeyId"] == KEY
 
 
 def test_every_node_is_watched_and_the_alarms_tell_whom_they_should() -> None:

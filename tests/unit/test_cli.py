@@ -153,5 +153,5 @@ def test_what_is_not_simulated_is_told_for_what_the_stack_says(project: Path) ->
 
 
 def test_every_command_has_help() -> None:
-    for command in ("up", "preview", "refresh", "destroy", "status", "logs", "chat", "env", "tools"):
+    for command in ("up", "preview", "refresh", "destroy", "status", "logs", "chat", "env", "tools", "queue"):
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

@@ -77,6 +77,7 @@ def test_every_taggable_child_carries_the_components_tags_and_is_its_child(
         ),
         (ArtifactStore, {}, ["aws:s3/bucket:Bucket"]),
         (Registry, {}, ["aws:ecr/repository:Repository"]),
+        (WorkQueue, {}, ["aws:sqs/queue:Queue"]),
     ],
 )
 def test_what_holds_data_is_protected_unless_it_was_said_otherwise(

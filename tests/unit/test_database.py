@@ -12,7 +12,7 @@ from agent_infra import (
     ArgsError,
     Database,
 )
-from tests.unit.components import PLACED
+from tests.unit.components import KEY, PLACED
 from tests.unit.recording import Recorded, record
 
 INSTANCE, CLUSTER = "aws:rds/instance:Instance", "aws:rds/cluster:Cluster"
@@ -167,8 +167,8 @@ def test_a_proxy_stands_between_the_clients_and_the_database_over_tls() -> None:
 
 
 def test_keys_of_ones_own_encrypt_the_data_and_the_password() -> None:
-    inputs = database(kms_key_arn="arn:data", secret_kms_key_arn="arn:secret").one(INSTANCE).inputs
-    assert (inputs["kmsKeyId"], inputs["masterUserSecretKmsKeyId"]) == ("arn:data", "arn:secret")
+    inputs = database(kms_key_arn=KEY, secret_kms_key_arn=f"{KEY}2").one(INSTANCE).inputs
+    assert (inputs["kmsKeyId"], inputs["masterUserSecretKmsKeyId"]) == (KEY, f"{KEY}2")
 
 
 @pytest.mark.parametrize(

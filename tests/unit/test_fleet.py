@@ -158,6 +158,7 @@ def test_the_configuration_says_where_everything_is_and_nothing_secret() -> None
         "AGENT_APP_QUEUE_URL": "https://sqs/q",
         "AGENT_APP_MAX_ATTEMPTS": "5",
         "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
+        "AGENT_APP_ARTIFACT_PREFIX": "support/",
         "AGENT_APP_LLM_SECRET_ARN": "arn:llm",
         "AWS_REGION": "eu-central-1",
     }
@@ -186,7 +187,7 @@ def test_the_pods_get_a_role_for_their_connections_alone_where_a_cluster_is_name
     assert [statement["Resource"] for statement in policy["Statement"]] == [
         ["arn:cache", "arn:db", "arn:llm"],
         "arn:queue",
-        "arn:bucket/*",
+        "arn:bucket/support/*",
         "arn:bucket",
         "*",
     ]

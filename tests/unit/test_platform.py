@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from agent_infra import AgentPlatform, AgentPlatformArgs, Settings, secret_variables
-from tests.unit.components import as_text
+from tests.unit.components import KEY, as_text
 from tests.unit.recording import Recorded, record
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +200,28 @@ def test_a_queue_and_a_repository_that_exist_are_used() -> None:
     assert recorded.one("docker:index/image:Image").inputs["imageName"].startswith(f"{REPOSITORY}:")
     config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
     assert config["AGENT_APP_QUEUE_URL"] == QUEUE["url"]
+
+
+def test_one_key_encrypts_what_can_change_its_key_and_the_fleet_may_use_it() -> None:
+    recorded = platform("prod", change={"kms_key_arn": KEY})
+    queues = recorded.of("aws:sqs/queue:Queue")
+    assert {item.inputs["kmsMasterKeyId"] for item in queues} == {KEY}
+    rule = recorded.one(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    )
+    assert KEY in json.dumps(rule.inputs)
+    assert "kmsKeyId" not in recorded.one("aws:rds/instance:Instance").inputs
+    policy = recorded.one("aws:iam/rolePolicy:RolePolicy", "support-role").inputs["policy"]
+    assert KEY in policy
+
+
+def test_one_switch_makes_the_alarms_of_every_part() -> None:
+    alarms = platform("prod", change={"alarms": {"notify": ["arn:topic"]}}).of(
+        "aws:cloudwatch/metricAlarm:MetricAlarm"
+    )
+    assert {item.inputs["namespace"] for item in alarms} >= {"AWS/ElastiCache", "AWS/RDS", "AWS/SQS"}
+    assert all(item.inputs["alarmActions"] == ["arn:topic"] for item in alarms)
+    assert platform("dev").of("aws:cloudwatch/metricAlarm:MetricAlarm") == []
 
 
 def test_every_part_can_be_left_out() -> None:
