@@ -67,7 +67,7 @@ def configuration(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict
         "AGENT_APP_REDIS_SECRET_ARN": args.cache and args.cache.secret_arn,
         "AGENT_APP_DATABASE_URL": args.database and args.database.url,
         "AGENT_APP_DATABASE_SECRET_ARN": args.database and args.database.secret_arn,
-        "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database and args.database.pool_size),
+        "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database.pool_size if args.database else None),
         "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
         "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
         "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,

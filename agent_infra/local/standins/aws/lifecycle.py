@@ -44,14 +44,14 @@ def create(
         Partial: it exists, and something that follows its creation failed.
     """
     if row.recorded:
-        id, state = recorded.create(cloud, row, inputs, defaults)
+        id, made = recorded.create(cloud, row, inputs, defaults)
         if row.after_create:
             try:
                 row.after_create(cloud, name, id, inputs)
             except StandinError:
                 cloud.records.remove(row.type, id)
                 raise
-        return id, state
+        return id, made
     tags = {**defaults, **(inputs.get("tags") or {})}
     id = _create(cloud, row, name, inputs, tags)
     known = {**inputs, "id": id}
