@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.network import Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.registry import Registry, RegistryArgs
+    from agent_infra.aws.rotation import Rotation
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
     from agent_infra.contract import TaskContract, task_contract
@@ -60,6 +61,7 @@ __all__ = [
     "RegistryArgs",
     "Replicas",
     "Resources",
+    "Rotation",
     "SecretKey",
     "Secrets",
     "SecretsArgs",
@@ -80,6 +82,7 @@ _MODULES = {
     "agent_infra.aws.network": ("Network", "NetworkArgs"),
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
+    "agent_infra.aws.rotation": ("Rotation",),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),

@@ -1,0 +1,24 @@
+"""The shapes of ARNs that arguments take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from agent_infra.component import shaped
+
+#: AWS takes aliases as well, but an IAM statement that lets a client decrypt needs the key's own ARN.
+KmsKeyArn = Annotated[
+    str,
+    shaped(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+        "a key's ARN such as arn:aws:kms:eu-central-1:123456789012:key/1234abcd-..., not an alias",
+    ),
+]
+OidcProviderArn = Annotated[
+    str,
+    shaped(
+        r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/[^*?\s]+",
+        "an IAM OIDC provider's ARN such as "
+        "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE",
+    ),
+]
