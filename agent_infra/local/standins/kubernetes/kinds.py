@@ -56,6 +56,8 @@ KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
     ("eks.amazonaws.com", "TargetGroupBinding"): True,
     ("elbv2.k8s.aws", "IngressClassParams"): False,
     ("elbv2.k8s.aws", "TargetGroupBinding"): True,
+    ("external-secrets.io", "ExternalSecret"): True,
+    ("external-secrets.io", "SecretStore"): True,
     ("monitoring.coreos.com", "ServiceMonitor"): True,
     ("monitoring.coreos.com", "PodMonitor"): True,
     ("monitoring.coreos.com", "PrometheusRule"): True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.kubernetes import immutable, live, releases, rules, schema, settings
+from agent_infra.local.standins.kubernetes import custom, immutable, live, releases, rules, schema, settings
 from agent_infra.local.standins.kubernetes.api_store import ApiError, ApiStore
 from agent_infra.local.standins.kubernetes.kinds import KNOWN_CUSTOM, Kind, parse
 from agent_infra.local.standins.kubernetes.store import Store
@@ -152,8 +152,12 @@ class KubernetesStandin:
         if isinstance(self._store, YamlStore):
             notes.append(NotSimulated("kubernetes:*", None, "objects are files: no controller acts on them"))
             reason = "kept as a file: its fields are not checked and no operator acts on it"
+            checked = "kept as a file: no operator acts on it"
             notes += [
-                NotSimulated(f"kubernetes:{group}:{kind}", None, reason) for group, kind in KNOWN_CUSTOM
+                NotSimulated(
+                    f"kubernetes:{group}:{kind}", None, checked if custom.has_schema(group, kind) else reason
+                )
+                for group, kind in KNOWN_CUSTOM
             ]
         return notes
 
