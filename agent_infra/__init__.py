@@ -29,10 +29,12 @@ if TYPE_CHECKING:
         Replicas,
         Resources,
         SecretKey,
+        SyncedSecret,
         Worker,
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
 
@@ -63,10 +65,14 @@ __all__ = [
     "Resources",
     "Rotation",
     "SecretKey",
+    "SecretSource",
+    "SecretSync",
+    "SecretSyncArgs",
     "Secrets",
     "SecretsArgs",
     "Settings",
     "SettingsError",
+    "SyncedSecret",
     "TaskContract",
     "WorkQueue",
     "WorkQueueArgs",
@@ -96,8 +102,10 @@ _MODULES = {
         "Replicas",
         "Resources",
         "SecretKey",
+        "SyncedSecret",
         "Worker",
     ),
+    "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),
     "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
