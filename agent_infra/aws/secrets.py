@@ -18,6 +18,10 @@ from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
 
 __all__ = ["Replica", "Rotation", "Secrets", "SecretsArgs", "SecretsOptions"]
 
+#: A version without a label is removed after about a hundred others; a refresh would then forget the one made
+#: here, and the next `up` write `{}` over what people or a rotation put in. A label of its own keeps it.
+_KEPT_STAGES = ["AWSCURRENT", "agent-infra-first"]
+
 
 class Secrets(Component):
     """The secrets of one environment, each a JSON object: shared ones, and those of one agent type.
@@ -162,7 +166,10 @@ class Secrets(Component):
             child,
             secret_id=secret.id,
             secret_string=content,
-            opts=self._opts(ignore_changes=["secretString"] if one.content is None else None),
+            version_stages=_KEPT_STAGES if one.content is None else None,
+            opts=self._opts(
+                ignore_changes=["secretString", "versionStages"] if one.content is None else None
+            ),
         )
         self.arns[one.path] = secret.arn
         self.versions[one.path] = version.version_id

@@ -49,7 +49,12 @@ def test_secrets_are_marked_secret_and_those_filled_by_hand_are_left_alone() -> 
     assert given.ignore_changes == []
     by_hand = recorded.one(VERSION, "it-by-hand")
     assert by_hand.inputs["secretString"] == "{}"
-    assert by_hand.ignore_changes == ["secretString"]
+    assert by_hand.ignore_changes == ["secretString", "versionStages"]
+
+
+def test_the_first_version_of_a_secret_filled_by_hand_is_kept_so_that_no_refresh_makes_it_anew() -> None:
+    stages = made(Secrets, BY_HAND).one(VERSION).inputs["versionStages"]
+    assert stages == ["AWSCURRENT", "agent-infra-first"]
 
 
 def test_a_plain_text_is_refused_where_a_secret_belongs_and_not_repeated() -> None:
