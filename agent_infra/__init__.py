@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.queue_senders import QueueSender
     from agent_infra.aws.registry import Registry, RegistryArgs
+    from agent_infra.aws.rotation import Rotation
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
     from agent_infra.contract import TaskContract, task_contract
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
         Replicas,
         Resources,
         SecretKey,
+        SyncedSecret,
         Worker,
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+    from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
 
@@ -70,12 +73,17 @@ __all__ = [
     "RegistryArgs",
     "Replicas",
     "Resources",
+    "Rotation",
     "SecretKey",
+    "SecretSource",
+    "SecretSync",
+    "SecretSyncArgs",
     "Secrets",
     "SecretsArgs",
     "ServerlessCache",
     "Settings",
     "SettingsError",
+    "SyncedSecret",
     "TaskContract",
     "WorkQueue",
     "WorkQueueArgs",
@@ -99,6 +107,7 @@ _MODULES = {
     "agent_infra.aws.queue": ("WorkQueue", "WorkQueueArgs"),
     "agent_infra.aws.queue_senders": ("QueueSender",),
     "agent_infra.aws.registry": ("Registry", "RegistryArgs"),
+    "agent_infra.aws.rotation": ("Rotation",),
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),
@@ -112,8 +121,10 @@ _MODULES = {
         "Replicas",
         "Resources",
         "SecretKey",
+        "SyncedSecret",
         "Worker",
     ),
+    "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),
     "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),

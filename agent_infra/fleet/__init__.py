@@ -9,6 +9,7 @@ from agent_infra.fleet.args import (
     Replicas,
     Resources,
     SecretKey,
+    SyncedSecret,
     Worker,
 )
 from agent_infra.fleet.fleet import AgentFleet
@@ -28,5 +29,6 @@ __all__ = [
     "Replicas",
     "Resources",
     "SecretKey",
+    "SyncedSecret",
     "Worker",
 ]

@@ -96,6 +96,17 @@ class SecretKey(Args):
     """Whether a pod starts without it."""
 
 
+class SyncedSecret(Args):
+    """A Kubernetes secret that somebody else keeps and changes, such as a `SecretSync`."""
+
+    name: MaybeOutput[str]
+    environment: bool = True
+    """Whether each of its keys becomes an environment variable; the fleet's own settings win over them.
+    Without, it only makes the pods be replaced when it changes: for what they read at their start."""
+    optional: bool = False
+    """Whether a pod starts without it."""
+
+
 class CacheConnection(Args):
     """A Redis that the fleet uses, such as a `RedisCache`'s."""
 
@@ -184,7 +195,14 @@ class AgentFleetArgs(Args):
     secret_environment: Mapping[str, SecretKey] = {}
     """Environment variables out of Kubernetes secrets, such as LLM_API_KEY from agent-secrets/llm-api-key."""
     kubernetes_secrets: Mapping[str, Mapping[str, pulumi.Output[Any]]] = {}
-    """Kubernetes secrets to make: a name to its keys and their values, as `Output`s."""
+    """Kubernetes secrets to make: a name to its keys and their values, as `Output`s. The pods are replaced
+    when a value changes."""
+    synced_secrets: Sequence[SyncedSecret] = ()
+    """Kubernetes secrets that are there, such as `SecretSync.synced`: the pods are replaced when one changes,
+    also behind Pulumi's back, where Reloader runs."""
+    secret_versions: Mapping[str, MaybeOutput[str]] = {}
+    """What tells that a secret which the pods read themselves was written anew, such as `Secrets.versions`:
+    the pods are replaced by the `up` that changes it."""
 
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""

@@ -76,6 +76,7 @@ class AgentFleet(Component):
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._secret(secret, content))
         config_hash = workload.configuration_hash(values)
+        self._secrets_hash = workload.secrets_hash(args)
         self._workload("api", args.replicas, config_hash, needed)
         if args.queue:
             self._workload("worker", args.worker.replicas, config_hash, needed)
@@ -113,7 +114,12 @@ class AgentFleet(Component):
     ) -> None:
         child = self._name if kind == "api" else f"{self._name}-worker"
         manifest = workload.deployment(
-            self._args, self._names, kind, image=self.image, config_hash=config_hash
+            self._args,
+            self._names,
+            kind,
+            image=self.image,
+            config_hash=config_hash,
+            secrets_hash=self._secrets_hash,
         )
         made = apps.v1.Deployment(
             child,

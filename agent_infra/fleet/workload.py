@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pulumi
 
 from agent_infra.contract import task_contract
-from agent_infra.fleet.args import AgentFleetArgs, Replicas, Resources, SecretKey
+from agent_infra.fleet.args import AgentFleetArgs, Replicas, Resources, SecretKey, SyncedSecret
 
 ComponentKind = Literal["api", "worker"]
 
@@ -91,8 +91,30 @@ def configuration_hash(values: Mapping[str, Any]) -> pulumi.Output[str]:
     )
 
 
+def secrets_hash(args: AgentFleetArgs) -> pulumi.Output[str] | None:
+    """Changes whenever a secret does that the program knows, so that the pods are replaced then.
+
+    Whoever may read Deployments sees it, and not the secrets: it is made by scrypt, so that a short value
+    cannot be guessed from it either. None where there is nothing to follow.
+    """
+    if not (args.kubernetes_secrets or args.secret_versions):
+        return None
+    known = pulumi.Output.json_dumps([args.kubernetes_secrets, args.secret_versions], sort_keys=True)
+    return pulumi.Output.unsecret(known.apply(_slow_hash))
+
+
+def _slow_hash(text: str) -> str:
+    return hashlib.scrypt(text.encode(), salt=b"agent-infra/secrets-hash", n=2**14, r=8, p=1, dklen=8).hex()
+
+
 def deployment(
-    args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any, config_hash: Any
+    args: AgentFleetArgs,
+    names: Names,
+    kind: ComponentKind,
+    *,
+    image: Any,
+    config_hash: Any,
+    secrets_hash: Any = None,
 ) -> dict[str, Any]:
     """A Deployment; under an autoscaler it says no replicas, or every update would reset them."""
     replicas, resources = (
@@ -100,7 +122,7 @@ def deployment(
     )
     fixed = {} if scales(replicas) else {"replicas": replicas.min}
     return {
-        "metadata": names.metadata(names.of(kind), kind),
+        "metadata": {**names.metadata(names.of(kind), kind), **_reloaded_with(args.synced_secrets)},
         "spec": {
             **fixed,
             "selector": {"matchLabels": names.selector(kind)},
@@ -109,7 +131,10 @@ def deployment(
             "template": {
                 "metadata": {
                     "labels": names.labels(kind),
-                    "annotations": {"agent-infra/config-hash": config_hash},
+                    "annotations": {
+                        "agent-infra/config-hash": config_hash,
+                        **({} if secrets_hash is None else {"agent-infra/secrets-hash": secrets_hash}),
+                    },
                 },
                 "spec": merge(_pod(args, names, kind, image=image, resources=resources), args.extra_pod_spec),
             },
@@ -122,7 +147,8 @@ def _pod(
 ) -> dict[str, Any]:
     contract = task_contract(args.task_timeout)
     environment: dict[str, Any] = {
-        "envFrom": [{"configMapRef": {"name": names.config}}],
+        # The last one wins: no secret's key takes the place of a setting.
+        "envFrom": [*_synced(args.synced_secrets), {"configMapRef": {"name": names.config}}],
         **_secret_environment(args.secret_environment),
     }
     common = {
@@ -175,6 +201,25 @@ def _pod(
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
     }
+
+
+def _reloaded_with(secrets: Sequence[SyncedSecret]) -> dict[str, Any]:
+    """The annotation by which Reloader replaces the pods when one of the secrets changes.
+
+    See https://github.com/stakater/Reloader.
+    """
+    if not secrets:
+        return {}
+    names = pulumi.Output.all(*(secret.name for secret in secrets)).apply(",".join)
+    return {"annotations": {"secret.reloader.stakater.com/reload": names}}
+
+
+def _synced(secrets: Sequence[SyncedSecret]) -> list[dict[str, Any]]:
+    return [
+        {"secretRef": {"name": secret.name, **({"optional": True} if secret.optional else {})}}
+        for secret in secrets
+        if secret.environment
+    ]
 
 
 def _probes() -> dict[str, Any]:

@@ -73,6 +73,8 @@ class _Mocks(mocks.Mocks):
             "masterUserSecrets": [{"secretArn": f"{arn}-master"}],
             "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{args.name}",
             "repoDigest": f"{args.inputs.get('imageName')}@sha256:{'0' * 64}",
+            "versionId": f"version-of-{args.name}",
+            "keyId": f"key-of-{args.name}",
             "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
         }
         state = {**computed, **args.inputs}
@@ -84,6 +86,7 @@ class _Mocks(mocks.Mocks):
         self.calls.append(args.token)
         answers: dict[str, dict[str, Any]] = {
             "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
             "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
             "aws:ec2/getVpc:getVpc": _existing_vpc(args.args),
             "aws:ec2/getSubnet:getSubnet": _existing_subnet(args.args),

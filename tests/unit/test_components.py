@@ -14,6 +14,7 @@ from agent_infra import (
     Network,
     RedisCache,
     Registry,
+    Secrets,
     WorkQueue,
 )
 from tests.unit.components import PLACED, made
@@ -43,6 +44,7 @@ def test_whoever_comes_without_tls_is_refused(component: Any, type: str, count: 
         (RedisCache, PLACED),
         (Database, PLACED),
         (WorkQueue, {}),
+        (Secrets, {"values": {"llm": None}, "encryption": "own-key"}),
         (Registry, {}),
         (ArtifactStore, {}),
     ],

@@ -122,3 +122,15 @@ def test_the_autoscalers_least_is_the_number_where_the_deployment_says_none(tmp_
     found = read(tmp_path)
     assert found.deployments() == [made]
     assert found.digest != read(tmp_path / "nowhere").digest
+
+
+def test_processes_are_replaced_when_a_watched_secret_or_an_annotation_of_the_pods_changes() -> None:
+    def revision(*, content: str = "1", annotation: str = "a") -> str:
+        watching = deployment()
+        watching["metadata"]["annotations"] = {"secret.reloader.stakater.com/reload": "keys,none"}
+        watching["spec"]["template"]["metadata"]["annotations"] = {"agent-infra/secrets-hash": annotation}
+        kept = named("Secret", "keys", stringData={"a": content})
+        return plan(watching, manifests(kept), identity=NO_IDENTITY).revision
+
+    assert revision() == revision()
+    assert len({revision(), revision(content="2"), revision(annotation="b")}) == 3

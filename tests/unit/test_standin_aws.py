@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import keyword
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def refusals(standin: AwsStandin, type: str, inputs: Properties) -> dict[str, st
 def arguments(type: str) -> Any:
     """The Python SDK's own class of a type's inputs."""
     module, name = type.split(":")[1].split("/", maxsplit=1)[0], type.rsplit(":", 1)[1]
-    sdk = importlib.import_module(f"pulumi_aws.{module}")
+    sdk = importlib.import_module(f"pulumi_aws.{module}{'_' if keyword.iskeyword(module) else ''}")
     return getattr(sdk, f"{name}InitArgs", None) or getattr(sdk, f"{name}Args")
 
 

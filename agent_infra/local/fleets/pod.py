@@ -22,6 +22,7 @@ _WITHOUT_TLS = (
     (re.compile(r"^rediss://"), "redis://"),
     (re.compile(r"\bsslmode=(require|verify-ca|verify-full)\b"), "sslmode=disable"),
 )
+_RELOADED_WITH = "secret.reloader.stakater.com/reload"
 _POD_ADDRESS = "127.0.0.1"
 _FROM_THE_MACHINE = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -52,6 +53,8 @@ class Pod:
     grace_seconds: float
     deadline_seconds: float
     image: str
+    followed: str = ""
+    """Changes with what else replaces pods: the template's annotations, and what Reloader watches."""
 
     @property
     def revision(self) -> str:
@@ -63,6 +66,7 @@ class Pod:
                 dict(self.variables),
                 [dict(each) for each in self.init_variables],
                 self.image,
+                self.followed,
             ],
             sort_keys=True,
         )
@@ -94,7 +98,22 @@ def plan(deployment: Object, manifests: Manifests, *, identity: Mapping[str, str
         grace_seconds=float(template.get("terminationGracePeriodSeconds", 30)),
         deadline_seconds=min(float(deployment["spec"].get("progressDeadlineSeconds", 60)), 60.0),
         image=str(container.get("image")),
+        followed=_followed(deployment, manifests),
     )
+
+
+def _followed(deployment: Object, manifests: Manifests) -> str:
+    annotations = deployment["spec"]["template"].get("metadata", {}).get("annotations") or {}
+    watched = (deployment["metadata"].get("annotations") or {}).get(_RELOADED_WITH, "")
+    contents = [
+        manifests.find("Secret", namespace_of(deployment), name.strip())
+        for name in watched.split(",")
+        if name.strip()
+    ]
+    told = json.dumps(
+        [annotations, [content and [content.get("data"), content.get("stringData")] for content in contents]]
+    )
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _probe(said: Object | None) -> Probe | None:

@@ -14,6 +14,7 @@ import psutil
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.fleets import manifests
 from agent_infra.local.fleets.deployment import Deployment
+from agent_infra.local.fleets.external_secrets import ExternalSecrets
 from agent_infra.local.fleets.manifests import Manifests, Object
 from agent_infra.local.fleets.pod import CannotRun, plan
 from agent_infra.local.fleets.proxy import Proxy
@@ -34,6 +35,7 @@ class Supervisor:
         self._environment = environment
         self._deployments: dict[str, Deployment] = {}
         self._proxies: dict[str, Proxy] = {}
+        self._secrets = ExternalSecrets()
         self._followed = ""
         self._digest = ""
         self._seen = ("", 0.0)
@@ -66,16 +68,19 @@ class Supervisor:
         self._told = True
 
     async def _follow(self) -> None:
-        now = manifests.read(self._environment.manifests_dir)
-        digest = now.digest + json.dumps(self._identity_variables())
+        told, self._told = self._told, False
+        aws = self._identity_variables()
+        written = manifests.read(self._environment.manifests_dir)
+        now = await asyncio.to_thread(self._secrets.applied, written, aws=aws, fresh=told)
+        digest = now.digest + self._secrets.digest + json.dumps(aws)
         if digest != self._seen[0]:
             self._seen = (digest, time.monotonic())
         still = time.monotonic() - self._seen[1] > _STILL_SECONDS
-        if digest == self._followed and not self._told:
+        if digest == self._followed and not told:
             return
-        if not (self._told or still):
+        if not (told or still):
             return
-        self._told, self._followed = False, digest
+        self._followed = digest
         self._apply(now)
         await self._listen(now)
         self._digest = now.digest

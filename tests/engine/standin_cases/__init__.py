@@ -10,6 +10,7 @@ from tests.engine.standin_cases import (
     elasticache,
     iam,
     kms,
+    lambdas,
     rds,
     s3,
     secretsmanager,
@@ -17,7 +18,7 @@ from tests.engine.standin_cases import (
 )
 from tests.engine.standin_cases.case import Case, World, allow, trust
 
-_SERVICES = (cloudwatch, ec2, ecr, eks, elasticache, iam, kms, rds, s3, secretsmanager, sqs)
+_SERVICES = (cloudwatch, ec2, ecr, eks, elasticache, iam, kms, lambdas, rds, s3, secretsmanager, sqs)
 CASES: dict[str, Case] = {type: case for service in _SERVICES for type, case in service.CASES.items()}
 
 __all__ = ["CASES", "Case", "World", "allow", "trust"]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case
+from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case, World, allow
+
+
+def _secret(world: World) -> str:
+    return str(world.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0)["id"])
+
+
+def _read_policy(role: str) -> str:
+    principal = {"AWS": f"arn:aws:iam::123456789012:role/{role}"}
+    return allow("secretsmanager:GetSecretValue", Principal=principal)
+
 
 CASES: dict[str, Case] = {
     "aws:secretsmanager/secret:Secret": Case(
@@ -12,9 +22,23 @@ CASES: dict[str, Case] = {
     ),
     "aws:secretsmanager/secretVersion:SecretVersion": Case(
         lambda w: {
-            "secretId": w.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0)["id"],
+            "secretId": _secret(w),
             "secretString": '{"password": "x"}',
         },
         stays=True,
+    ),
+    "aws:secretsmanager/secretPolicy:SecretPolicy": Case(
+        lambda w: {"secretArn": _secret(w), "policy": _read_policy("support"), "blockPublicPolicy": True},
+        {"policy": _read_policy("research")},
+        {"blockPublicPolicy"},
+    ),
+    "aws:secretsmanager/secretRotation:SecretRotation": Case(
+        lambda w: {
+            "secretId": _secret(w),
+            "rotationLambdaArn": "arn:aws:lambda:eu-west-1:123456789012:function:rotate",
+            "rotationRules": {"automaticallyAfterDays": 30},
+            "rotateImmediately": False,
+        },
+        {"rotationRules": {"scheduleExpression": "rate(10 days)", "duration": "3h"}},
     ),
 }

@@ -135,6 +135,10 @@ KEYS: dict[str, dict[str, str]] = {
     "aws:secretsmanager/secret:Secret": {
         "replicas": "region* kmsKeyId lastAccessedDate status statusMessage"
     },
+    "aws:secretsmanager/secretRotation:SecretRotation": {
+        "externalSecretRotationMetadatas": "key* value*",
+        "rotationRules": "automaticallyAfterDays duration scheduleExpression",
+    },
     "aws:ecr/repository:Repository": {
         "encryptionConfigurations": "encryptionType kmsKey",
         "imageScanningConfiguration": "scanOnPush*",

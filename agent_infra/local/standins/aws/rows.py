@@ -10,6 +10,7 @@ from agent_infra.local.standins.aws import (
     elasticache,
     iam,
     kms,
+    lambdas,
     logs,
     rds,
     s3,
@@ -18,6 +19,6 @@ from agent_infra.local.standins.aws import (
 )
 from agent_infra.local.standins.aws.table import Row
 
-_MODULES = (cloudwatch, ec2, ecr, eks, elasticache, iam, kms, logs, rds, s3, secretsmanager, sqs)
+_MODULES = (cloudwatch, ec2, ecr, eks, elasticache, iam, kms, lambdas, logs, rds, s3, secretsmanager, sqs)
 
 ROWS: dict[str, Row] = {row.type: row for module in _MODULES for row in module.ROWS}

@@ -1,4 +1,4 @@
-"""Secrets Manager: secrets and their versions."""
+"""Secrets Manager: secrets, their versions, policies and rotations."""
 
 from __future__ import annotations
 
@@ -137,4 +137,39 @@ SECRET_VERSION = Row(
     # AWS keeps the version that is current; it goes with its secret.
 )
 
-ROWS = (SECRET, SECRET_VERSION)
+SECRET_POLICY = Row(
+    type="aws:secretsmanager/secretPolicy:SecretPolicy",
+    service="secretsmanager",
+    inputs={
+        "policy": Input("ResourcePolicy", required=True, form=POLICY),
+        "secretArn": Input("SecretId", live="ARN", required=True, replaces=True),
+    },
+    unsimulated=because(MOTO_DROPS, "blockPublicPolicy"),
+    create=Call("put_resource_policy"),
+    id="{secretArn}",
+    id_parts=("secretArn",),
+    id_separator="\n",
+    read=Call("get_resource_policy", {"SecretId": "{id}"}),
+    exists_by="policy",
+    setters=(Setter("put_resource_policy", {"policy": "ResourcePolicy"}, {"SecretId": "{id}"}),),
+    delete=Call("delete_resource_policy", {"SecretId": "{id}"}),
+)
+
+SECRET_ROTATION = Row(
+    type="aws:secretsmanager/secretRotation:SecretRotation",
+    service="secretsmanager",
+    recorded="a rotation runs a function of Lambda, and there is none here: it is recorded",
+    inputs={
+        "externalSecretRotationMetadatas": Input(),
+        "externalSecretRotationRoleArn": Input(),
+        "rotateImmediately": Input(default=True),
+        "rotationEnabled": Input(computed=True),
+        "rotationLambdaArn": Input(),
+        "rotationRules": Input(),
+        "secretId": Input(required=True, replaces=True),
+    },
+    outputs={"secretArn": "{secretId}"},
+    id="{secretId}",
+)
+
+ROWS = (SECRET, SECRET_VERSION, SECRET_POLICY, SECRET_ROTATION)

@@ -56,6 +56,8 @@ KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
     ("eks.amazonaws.com", "TargetGroupBinding"): True,
     ("elbv2.k8s.aws", "IngressClassParams"): False,
     ("elbv2.k8s.aws", "TargetGroupBinding"): True,
+    ("external-secrets.io", "ExternalSecret"): True,
+    ("external-secrets.io", "SecretStore"): True,
     ("monitoring.coreos.com", "ServiceMonitor"): True,
     ("monitoring.coreos.com", "PodMonitor"): True,
     ("monitoring.coreos.com", "PrometheusRule"): True,
@@ -63,7 +65,7 @@ KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
 
 _APPLY_ONE_BY_ONE: Final = "register its objects one by one, such as kubernetes.apps.v1.Deployment"
 _OUT_OF_SCOPE: Final = {
-    "helm.sh": "render the chart with `helm template` and " + _APPLY_ONE_BY_ONE,
+    "helm.sh": "use helm.v3.Release, or render the chart with `helm template` and " + _APPLY_ONE_BY_ONE,
     "yaml": _APPLY_ONE_BY_ONE,
     "kustomize": "render it with `kubectl kustomize` and " + _APPLY_ONE_BY_ONE,
 }

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped] # it ships no types
 from referencing import Registry, Resource
 
+from agent_infra.local.standins.kubernetes import custom
 from agent_infra.local.standins.kubernetes.kinds import Kind
 from agent_infra.local.standins.paths import join
 from agent_infra.local.standins.server import Properties, Unknown, has_unknown
@@ -36,7 +37,7 @@ def has_schema(kind: Kind) -> bool:
 
 def failures(kind: Kind, object: Properties) -> list[tuple[str, str]]:
     """What is wrong with an object, as pairs of a path and the reason; unknown values are let be."""
-    validator = _validator(kind)
+    validator = _validator(kind) or custom.validator(kind)
     if validator is None:
         return []
     return [failure for error in validator.iter_errors(object) for failure in _explained(error)]
@@ -115,8 +116,13 @@ def _strangers(error: ValidationError) -> Iterator[tuple[str, str]]:
         hint = f"did you mean {close[0]!r}? " if close else ""
         yield (
             join([*error.absolute_path, name]),
-            f"is no field that Kubernetes {KUBERNETES_VERSION} has here; {hint}allowed: {', '.join(known)}",
+            f"is no field that {_owner(error)} has here; {hint}allowed: {', '.join(known)}",
         )
+
+
+def _owner(error: ValidationError) -> str:
+    """Whose schema it is; a custom resource's says so itself."""
+    return str(error.schema.get("x-owner") or f"Kubernetes {KUBERNETES_VERSION}")
 
 
 def _types(types: str | list[str]) -> str:

@@ -1,0 +1,133 @@
+"""Schemas of the custom resources that the components make, as far as they concern AWS.
+
+Fields and their bounds are those of External Secrets' own definitions (v2.9, `external-secrets.io/v1`);
+what the components have no use for is left out, and so refused.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
+
+from agent_infra.local.standins.kubernetes.kinds import Kind
+
+_OWNER: Final = "External Secrets"
+_TEXT: Final = {"type": "string"}
+_FLAG: Final = {"type": "boolean"}
+_COUNT: Final = {"type": "integer"}
+_LABEL: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 253,
+    "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+}
+#: Go's notation, such as 300s or 1h30m.
+_DURATION: Final = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"}
+
+
+def _object(*required: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+        "x-owner": _OWNER,
+    }
+
+
+def _one_of(*values: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(values)}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+_TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
+_STORE_REF: Final = _object(name=_LABEL, kind=_one_of("SecretStore", "ClusterSecretStore"))
+_REMOTE: Final = _object(
+    "key",
+    key=_TEXT,
+    property=_TEXT,
+    version=_TEXT,
+    conversionStrategy=_one_of("Default", "Unicode"),
+    decodingStrategy=_one_of("Auto", "Base64", "Base64URL", "None"),
+    metadataPolicy=_one_of("None", "Fetch"),
+    nullBytePolicy=_one_of("Ignore", "Fail"),
+)
+_TARGET: Final = _object(
+    name=_LABEL,
+    creationPolicy=_one_of("Owner", "Orphan", "Merge", "None", "CreateOrMerge"),
+    deletionPolicy=_one_of("Delete", "Merge", "Retain"),
+    immutable=_FLAG,
+    template=_object(
+        type=_TEXT,
+        engineVersion=_one_of("v2"),
+        mergePolicy=_one_of("Replace", "Merge"),
+        data=_TEXTS,
+        metadata=_object(annotations=_TEXTS, labels=_TEXTS, finalizers=_list(_TEXT)),
+    ),
+)
+_EXTERNAL_SECRET: Final = _object(
+    secretStoreRef=_STORE_REF,
+    refreshInterval=_DURATION,
+    refreshPolicy=_one_of("CreatedOnce", "Periodic", "OnChange"),
+    target=_TARGET,
+    data=_list(
+        _object(
+            "secretKey",
+            "remoteRef",
+            secretKey={"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[-._a-zA-Z0-9]+$"},
+            remoteRef=_REMOTE,
+        )
+    ),
+    dataFrom=_list(_object(extract=_REMOTE)),
+)
+_AWS: Final = _object(
+    "service",
+    "region",
+    service=_one_of("SecretsManager", "ParameterStore", "CertificateManager"),
+    region=_TEXT,
+    role=_TEXT,
+    additionalRoles=_list(_TEXT),
+    externalID=_TEXT,
+    prefix=_TEXT,
+    auth=_object(jwt=_object(serviceAccountRef=_object("name", name=_LABEL, audiences=_list(_TEXT)))),
+    sessionTags=_list(_object("key", "value", key=_TEXT, value=_TEXT)),
+    transitiveTagKeys=_list(_TEXT),
+)
+_SECRET_STORE: Final = _object(
+    "provider",
+    provider=_object("aws", aws=_AWS),
+    controller=_TEXT,
+    refreshInterval=_COUNT,
+    retrySettings=_object(maxRetries=_COUNT, retryInterval=_TEXT),
+)
+
+_SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
+    ("external-secrets.io", "v1", "ExternalSecret"): _EXTERNAL_SECRET,
+    ("external-secrets.io", "v1", "SecretStore"): _SECRET_STORE,
+}
+
+
+def has_schema(group: str, name: str) -> bool:
+    """Whether the fields of a custom kind are checked."""
+    return any((group, name) == (known, kind) for known, _, kind in _SPECS)
+
+
+@functools.cache
+def validator(kind: Kind) -> Draft202012Validator | None:
+    """The schema of a custom kind, where there is one; another version of such a kind is refused whole."""
+    versions = {version for group, version, name in _SPECS if (group, name) == (kind.group, kind.name)}
+    if not versions:
+        return None
+    spec = _SPECS.get((kind.group, kind.version, kind.name))
+    if spec is None:
+        allowed = sorted(f"{kind.group}/{version}" for version in versions)
+        return Draft202012Validator({"type": "object", "properties": {"apiVersion": {"enum": allowed}}})
+    metadata = {"type": "object"}
+    return Draft202012Validator(
+        _object("spec", apiVersion=_TEXT, kind=_TEXT, metadata=metadata, spec=spec, status=metadata)
+    )
