@@ -6,7 +6,7 @@ import base64
 import copy
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -18,6 +18,7 @@ from agent_infra.local.standins.server import UNKNOWN, Refused, StandinError
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 SECRET = "kubernetes:core/v1:Secret"
+RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ class TestRefusals:
             ("kubernetes:apps.acme.dev/v1:Deployment", "no CustomResourceDefinition"),
             ("kubernetes:core/v1:ConfigMapPatch", "register a ConfigMap"),
             ("kubernetes:core/v1:ConfigMapList", "as a ConfigMap of its own"),
-            ("kubernetes:helm.sh/v3:Release", "helm template"),
+            ("kubernetes:helm.sh/v3:Chart", "helm template"),
             ("kubernetes:helm.sh/v4:Chart", "helm template"),
             ("kubernetes:yaml/v2:ConfigGroup", "one by one"),
             ("kubernetes:kustomize/v2:Directory", "kubectl kustomize"),
@@ -387,6 +388,71 @@ class TestFiles:
         standin.configure({"renderYamlToDirectory": str(tmp_path / "rendered")})
         _made(standin, CONFIG_MAP, {"metadata": {"name": "a"}})
         assert (tmp_path / "rendered" / "1-manifest" / "core-v1-configmap-default-a.yaml").is_file()
+
+
+class TestReleases:
+    NEWS: Final[dict[str, Any]] = {
+        "chart": "keda",
+        "version": "2.20.2",
+        "namespace": "keda",
+        "repositoryOpts": {"repo": "https://kedacore.github.io/charts"},
+        "values": {"resources": {}},
+    }
+
+    def test_a_release_is_recorded_beside_the_objects(
+        self, standin: KubernetesStandin, environment: LocalEnvironment
+    ) -> None:
+        id, state, inputs = _made(standin, RELEASE, {**self.NEWS, "name": "keda"})
+        assert id == "keda/keda"
+        assert inputs["timeout"] == 300
+        assert (state["status"]["status"], state["status"]["revision"]) == ("deployed", 1)
+        file = environment.manifests_dir / "2-release" / "helm.sh-v3-release-keda-keda.yaml"
+        assert yaml.safe_load(file.read_text())["spec"] == inputs
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def test_a_release_is_found_updated_and_deleted(self, standin: KubernetesStandin) -> None:
+        id, state, inputs = _made(standin, RELEASE, self.NEWS)
+        found = standin.read(RELEASE, id, inputs, state)
+        assert found is not None
+        assert (found.inputs, found.state) == (inputs, state)
+        news = standin.check(RELEASE, "thing", inputs, {**self.NEWS, "version": "2.20.3"})
+        difference = standin.diff(RELEASE, id, inputs, state, news)
+        assert (difference.changed, difference.replaces) == (["version"], [])
+        after = standin.update(RELEASE, id, inputs, state, news, preview=False)
+        assert (after["status"]["revision"], after["status"]["version"]) == (2, "2.20.3")
+        standin.delete(RELEASE, id, news, after)
+        assert standin.read(RELEASE, id, news, after) is None
+
+    def test_a_release_without_a_name_gets_one_and_keeps_it(self, standin: KubernetesStandin) -> None:
+        first = standin.check(RELEASE, "keda", {}, {"chart": "keda"})
+        assert first["name"].startswith("keda-")
+        assert first["namespace"] == "default"
+        assert standin.check(RELEASE, "keda", first, {"chart": "keda"})["name"] == first["name"]
+
+    def test_another_namespace_replaces_a_release(self, standin: KubernetesStandin) -> None:
+        id, state, inputs = _made(standin, RELEASE, self.NEWS)
+        moved = standin.check(RELEASE, "thing", inputs, {**self.NEWS, "namespace": "other"})
+        assert standin.diff(RELEASE, id, inputs, state, moved).replaces == ["namespace"]
+
+    def test_what_helm_would_refuse_is_refused(self, standin: KubernetesStandin) -> None:
+        told = _refusals(
+            standin, RELEASE, {"version": 2, "valeus": {}, "repositoryOpts": {"url": "x"}, "timeout": True}
+        )
+        assert told["chart"] == "is missing, and must be given"
+        assert told["version"] == "is of another type; allowed: a text"
+        assert told["timeout"] == "is of another type; allowed: a whole number"
+        assert "did you mean 'values'" in told["valeus"]
+        assert "allowed: caFile" in told["repositoryOpts.url"]
+        assert "at most 53" in _refusals(standin, RELEASE, {"chart": "a", "name": "a" * 54})["name"]
+
+    def test_unknown_values_of_a_release_are_let_be(self, standin: KubernetesStandin) -> None:
+        inputs = standin.check(
+            RELEASE, "keda", {}, {**self.NEWS, "values": {"a": UNKNOWN}, "atomic": UNKNOWN}
+        )
+        assert standin.create(RELEASE, "keda", inputs, preview=True)[0] == ""
+
+    def test_releases_are_shown_as_not_simulated(self, standin: KubernetesStandin) -> None:
+        assert RELEASE in {note.type for note in standin.not_simulated()}
 
 
 class TestConfiguration:

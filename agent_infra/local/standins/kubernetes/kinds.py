@@ -63,7 +63,7 @@ KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
 
 _APPLY_ONE_BY_ONE: Final = "register its objects one by one, such as kubernetes.apps.v1.Deployment"
 _OUT_OF_SCOPE: Final = {
-    "helm.sh": "render the chart with `helm template` and " + _APPLY_ONE_BY_ONE,
+    "helm.sh": "use helm.v3.Release, or render the chart with `helm template` and " + _APPLY_ONE_BY_ONE,
     "yaml": _APPLY_ONE_BY_ONE,
     "kustomize": "render it with `kubectl kustomize` and " + _APPLY_ONE_BY_ONE,
 }

@@ -27,7 +27,7 @@ IGNORED: Final = {
     "upsertExistingObjects": "an existing object is always taken over",
     "suppressDeprecationWarnings": _SETTLED,
     "suppressHelmHookWarnings": _SETTLED,
-    "helmReleaseSettings": "Helm releases are not taken",
+    "helmReleaseSettings": "Helm releases are recorded, not run",
     "kubeClientSettings": _SETTLED,
 }
 _ENGINES_OWN: Final = frozenset({"version", "pluginDownloadURL", "__internal"})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.kubernetes import immutable, live, rules, schema, settings
+from agent_infra.local.standins.kubernetes import immutable, live, releases, rules, schema, settings
 from agent_infra.local.standins.kubernetes.api_store import ApiError, ApiStore
 from agent_infra.local.standins.kubernetes.kinds import KNOWN_CUSTOM, Kind, parse
 from agent_infra.local.standins.kubernetes.store import Store
@@ -35,7 +35,7 @@ _PROPAGATIONS: Final = {"foreground": "Foreground", "background": "Background", 
 
 
 class KubernetesStandin:
-    """Takes any single object that Kubernetes has a schema of, and custom resources that are known."""
+    """Takes any single object that Kubernetes has a schema of, known custom resources, and releases."""
 
     name = "kubernetes"
     version = "4.34.2"
@@ -53,6 +53,8 @@ class KubernetesStandin:
         self._store  # noqa: B018 (a kubeconfig that cannot be used is told at once)
 
     def check(self, type: str, name: str, olds: Properties, news: Properties) -> Properties:
+        if type == releases.TOKEN:
+            return releases.check(name, olds, news, namespace=self._settings.namespace)
         kind = parse(type)
         inputs: Properties = _without_nulls(news)
         for key, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
@@ -73,6 +75,8 @@ class KubernetesStandin:
         return inputs
 
     def diff(self, type: str, id: str, olds: Properties, state: Properties, news: Properties) -> Difference:
+        if type == releases.TOKEN:
+            return releases.diff(olds, news)
         changed = list(changes(olds, news))
         replaces = immutable.replacing(
             parse(type),
@@ -87,6 +91,8 @@ class KubernetesStandin:
         return Difference(changed, replaces, bool(replaces) and same_place and not autonamed)
 
     def create(self, type: str, name: str, inputs: Properties, *, preview: bool) -> tuple[str, Properties]:
+        if type == releases.TOKEN:
+            return releases.create(self._files, inputs, preview=preview)
         kind = parse(type)
         if preview:
             return "", self._planned(kind, inputs, new=True)
@@ -97,6 +103,8 @@ class KubernetesStandin:
         return id, live.state(made, inputs)
 
     def read(self, type: str, id: str, inputs: Properties, state: Properties) -> Found | None:
+        if type == releases.TOKEN:
+            return releases.read(self._files, id)
         kind = parse(type)
         namespace, name = self._place(kind, id)
         found = self._store.read(kind, namespace, name)
@@ -112,12 +120,17 @@ class KubernetesStandin:
     def update(
         self, type: str, id: str, olds: Properties, state: Properties, news: Properties, *, preview: bool
     ) -> Properties:
+        if type == releases.TOKEN:
+            return releases.update(self._files, id, news, preview=preview)
         kind = parse(type)
         if preview:
             return self._planned(kind, news, new=False)
         return live.state(self._store.apply(kind, news, dry_run=False, force=self._force(news)), news)
 
     def delete(self, type: str, id: str, inputs: Properties, state: Properties) -> None:
+        if type == releases.TOKEN:
+            releases.delete(self._files, id)
+            return
         kind = parse(type)
         wanted = _annotation(inputs, _PROPAGATION) or "foreground"
         if wanted not in _PROPAGATIONS:
@@ -135,7 +148,7 @@ class KubernetesStandin:
 
     def not_simulated(self) -> list[NotSimulated]:
         """What is taken without being simulated, for this run's store."""
-        notes = settings.not_simulated()
+        notes = [*settings.not_simulated(), *releases.not_simulated()]
         if isinstance(self._store, YamlStore):
             notes.append(NotSimulated("kubernetes:*", None, "objects are files: no controller acts on them"))
             reason = "kept as a file: its fields are not checked and no operator acts on it"
@@ -145,15 +158,19 @@ class KubernetesStandin:
         return notes
 
     @property
+    def _files(self) -> YamlStore:
+        """Where releases are recorded: in files, also where an API server takes the objects."""
+        render_to = self._settings.render_to
+        return YamlStore(Path(render_to).absolute() if render_to else self._environment.manifests_dir)
+
+    @property
     def _store(self) -> Store:
         if self._opened is None:
             kubeconfig = os.environ.get(KUBECONFIG)
-            if self._settings.render_to:
-                self._opened = YamlStore(Path(self._settings.render_to).absolute())
-            elif kubeconfig:
+            if kubeconfig and not self._settings.render_to:
                 self._opened = ApiStore(Path(kubeconfig))
             else:
-                self._opened = YamlStore(self._environment.manifests_dir)
+                self._opened = self._files
         return self._opened
 
     def _named(self, kind: Kind, name: str, olds: Properties, metadata: Properties) -> Properties:

@@ -2,6 +2,7 @@
 
 0-crd/        CustomResourceDefinitions, to be applied first
 1-manifest/   <group or core>-<version>-<kind>-<namespace>-<name>.yaml, lower-case
+2-release/    Helm releases, which are no objects of Kubernetes: what was asked for, not what it makes
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from agent_infra.local.standins.server import Properties, StandinError
 
 #: File systems take names of 255 bytes; the rest is for the temporary file's affixes.
 _LONGEST_STEM: Final = 200
+
+_FOLDERS: Final = {
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): "0-crd",
+    ("helm.sh", "Release"): "2-release",
+}
 
 
 class YamlStore:
@@ -59,7 +65,7 @@ class YamlStore:
 
     def _path(self, kind: Kind, namespace: str | None, name: str) -> Path:
         """The object's file: a name of its own where another object has taken the plain one."""
-        folder = "0-crd" if kind.name == "CustomResourceDefinition" else "1-manifest"
+        folder = _FOLDERS.get((kind.group, kind.name), "1-manifest")
         parts = [kind.group or "core", kind.version, kind.name, namespace, name]
         stem = "-".join(part for part in parts if part).lower().replace("/", "_").replace(":", "_")
         plain = self._directory / folder / f"{stem[:_LONGEST_STEM]}.yaml"
