@@ -40,7 +40,7 @@ def _range(text: str) -> str:
         raise ValueError("the whole internet is no allow-list; say your own ranges, such as 198.51.100.7/32")
     if any(network.overlaps(IPv4Network(private)) for private in _PRIVATE):
         raise ValueError(
-            "EKS sees public addresses here and no private ones; say the address of your NAT gateway or VPN, "
+            "a private range, and the internet knows public ones alone; say your NAT gateway's or VPN's, "
             "such as 198.51.100.7/32, or leave it out: inside the network the private endpoint is used"
         )
     return text
@@ -52,7 +52,7 @@ _PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/
 def _retention(days: int) -> int:
     if days not in RETENTIONS:
         following = next((known for known in RETENTIONS if known > days), RETENTIONS[-1])
-        raise ValueError(f"CloudWatch keeps logs for {', '.join(map(str, RETENTIONS))} days; say {following}")
+        raise ValueError(f"no number of days that CloudWatch knows; say {following}, or one of {RETENTIONS}")
     return days
 
 

@@ -40,7 +40,7 @@ class VersionStepError(ValueError):
 def _known(version: str) -> str:
     if version in VERSIONS:
         return version
-    raise ValueError(f"EKS runs no such version of Kubernetes; say one of {', '.join(VERSIONS)}, in quotes")
+    raise ValueError(f"no version that EKS runs; say one of {', '.join(VERSIONS)}, in quotes")
 
 
 KubernetesVersion = Annotated[str, AfterValidator(_known)]
