@@ -15,6 +15,7 @@ from pulumi.runtime.stack import run_pulumi_func
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
+ISSUER = f"https://oidc.eks.{REGION}.amazonaws.com/id/EXAMPLE"
 ZONES = [f"{REGION}{letter}" for letter in "abc"]
 EXISTING_VPC = "vpc-0aaaaaaa"
 
@@ -76,10 +77,12 @@ class _Mocks(mocks.Mocks):
             "versionId": f"version-of-{args.name}",
             "keyId": f"key-of-{args.name}",
             "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+            "latestVersion": 1,
         }
         state = {**computed, **args.inputs}
         if args.typ == "aws:eks/cluster:Cluster":
             state["vpcConfig"] = {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
+            state["identities"] = [{"oidcs": [{"issuer": ISSUER}]}]
         return args.resource_id or f"{args.name}-id", state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -90,10 +93,17 @@ class _Mocks(mocks.Mocks):
             "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
             "aws:ec2/getVpc:getVpc": _existing_vpc(args.args),
             "aws:ec2/getSubnet:getSubnet": _existing_subnet(args.args),
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": REGION},
             "aws:secretsmanager/getRandomPassword:getRandomPassword": {"randomPassword": "drawn-password"},
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "token"},
+            "aws:eks/getCluster:getCluster": {
+                "name": args.args.get("name"),
+                "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args.args.get('name')}",
+                "endpoint": "https://existing.example",
+                "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+                "vpcConfig": {"clusterSecurityGroupId": "sg-existing", "vpcId": "vpc-existing"},
+                "identities": [{"oidcs": [{"issuer": ISSUER}]}],
+            },
         }
         return answers[args.token], []
 

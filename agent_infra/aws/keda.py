@@ -1,0 +1,111 @@
+"""KEDA: scales fleets by the work that waits; a Helm release, and the role of its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from agent_infra.aws import policies
+from agent_infra.aws.cluster_compute import NamespaceName
+from agent_infra.aws.cluster_roles import assumed_by_pods, made_role
+from agent_infra.component import Args, Component, MaybeOutput, shaped
+
+REPOSITORY: Final = "https://kedacore.github.io/charts"
+#: November 2026: https://github.com/kedacore/charts/releases
+CHART_VERSION: Final = "2.20.2"
+#: The chart's own name of the operator's service account.
+OPERATOR: Final = "keda-operator"
+_KINDS: Final = ("operator", "metricsServer", "webhooks")
+
+
+class Keda(Args):
+    """How KEDA is installed. It costs six small pods: 0.6 CPUs and 600 MiB are asked for."""
+
+    version: Annotated[str, shaped(r"\d+\.\d+\.\d+", 'a version of the chart, such as "2.20.2"')] = (
+        CHART_VERSION
+    )
+    namespace: NamespaceName = "keda"
+    values: Mapping[str, Any] = {}
+    """More of the chart's values; they are merged over the ones that are set here."""
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two trees of values; where both have a leaf the second one's counts."""
+    result = dict(base)
+    for key, value in over.items():
+        mine = result.get(key)
+        both = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(mine, value) if both else value
+    return result
+
+
+def chart_values(options: Keda) -> dict[str, Any]:
+    """Two of each part, so that the loss of a node stops no scaling."""
+    base: dict[str, Any] = {kind: {"replicaCount": 2} for kind in _KINDS}
+    base["serviceAccount"] = {"operator": {"name": OPERATOR}}
+    base["podDisruptionBudget"] = {
+        kind: {"maxUnavailable": 1} for kind in ("operator", "metricServer", "webhooks")
+    }
+    return merged(base, options.values)
+
+
+def install(
+    component: Component,
+    options: Keda,
+    *,
+    cluster: pulumi.Output[str],
+    provider: kubernetes.Provider,
+    partition: pulumi.Output[str],
+    queue_arns: Sequence[MaybeOutput[str]],
+    depends_on: Sequence[pulumi.Resource],
+) -> list[pulumi.Resource]:
+    """The release and all that it has to wait for; its operator may ask the queues how long they are."""
+    name = f"{component._name}-keda"
+    role, _ = made_role(component, "keda", trust=assumed_by_pods(), managed=(), partition=partition)
+    waits = [*depends_on]
+    if queue_arns:
+        waits.append(
+            aws.iam.RolePolicy(
+                name,
+                role=role.id,
+                policy=policies.document(policies.allow(["sqs:GetQueueAttributes"], list(queue_arns))),
+                opts=component._opts(),
+            )
+        )
+    waits.append(
+        aws.eks.PodIdentityAssociation(
+            name,
+            cluster_name=cluster,
+            namespace=options.namespace,
+            service_account=OPERATOR,
+            role_arn=role.arn,
+            tags=component._tags(name),
+            opts=component._opts(),
+        )
+    )
+    namespace = kubernetes.core.v1.Namespace(
+        name,
+        metadata={
+            "name": options.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "agent-infra"},
+        },
+        opts=component._opts(provider=provider, depends_on=list(depends_on)),
+    )
+    release = kubernetes.helm.v3.Release(
+        name,
+        name="keda",
+        chart="keda",
+        version=options.version,
+        namespace=options.namespace,
+        repository_opts={"repo": REPOSITORY},
+        values=chart_values(options),
+        # Half an installation is worse than none: its webhooks would refuse every ScaledObject.
+        atomic=True,
+        timeout=600,
+        opts=component._opts(provider=provider, depends_on=[*waits, namespace]),
+    )
+    return [release]
