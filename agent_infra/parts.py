@@ -12,6 +12,7 @@ from agent_infra.aws.artifact_store import ArtifactStoreOptions
 from agent_infra.aws.cache_args import RedisCacheOptions
 from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
+from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, queue_contract
 from agent_infra.fleet.args import (
@@ -127,6 +128,19 @@ class SecretSettings(Args):
         return self
 
 
+class SecretSyncSettings(Args):
+    """How the secrets that fleets want in Kubernetes get there; used where a fleet has `synced_secrets`."""
+
+    install: bool = True
+    """Whether External Secrets is installed, in the fleets' namespace alone: one pod."""
+    restart: bool = True
+    """Whether Reloader is installed there: one pod, which replaces pods when a secret of theirs changes."""
+    refresh_seconds: int = Field(default=300, ge=10, le=86_400)
+    """How long a change in Secrets Manager may go unnoticed."""
+    controller_role_arn: RoleArn | None = None
+    """Without `install`: the role of the External Secrets that is there."""
+
+
 class BuildSettings(Args):
     """An image that `up` builds and pushes into the environment's own registry."""
 
@@ -154,8 +168,14 @@ class FleetSettings(Args):
     """The longest a task or a request may take, in seconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
+    secrets: Mapping[SecretName, SecretSettings] = {}
+    """Secrets of this fleet alone."""
     llm_secret: str | None = None
-    """Which of `secrets` holds the keys of the LLM's vendors."""
+    """Which secret, its own or the environment's, holds the keys of the LLM's vendors."""
+    synced_secrets: Sequence[str] = ()
+    """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""
+    identity: Literal["pod-identity", "irsa"] = "pod-identity"
+    """How its pods get their AWS role: EKS Pod Identity, or IRSA, which Fargate needs (`cluster.irsa`)."""
     environment: Mapping[VariableName, str] = {}
     secret_environment: Mapping[VariableName, SecretKey] = {}
 

@@ -15,8 +15,8 @@ from agent_infra.aws.cluster import EksCluster, EksClusterArgs, EksClusterOption
 from agent_infra.aws.network import Network, NetworkArgs, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueArgs, WorkQueueOptions
 from agent_infra.aws.registry import Registry, RegistryArgs, RegistryOptions
-from agent_infra.aws.secrets import Secrets, SecretsArgs
-from agent_infra.component import Args, Component, MaybeOutput
+from agent_infra.aws.secrets import Secrets
+from agent_infra.component import Args, Component
 from agent_infra.fleet import (
     AgentFleet,
     AgentFleetArgs,
@@ -24,7 +24,9 @@ from agent_infra.fleet import (
     QueueConnection,
     Worker,
 )
+from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
+from agent_infra.platform_secrets import PlatformSecrets, kubernetes_name
 from agent_infra.settings import Settings
 from agent_infra.stores import Place, Stores, make_stores, said
 
@@ -46,7 +48,8 @@ def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
     """The environment variables that the settings' secrets are made of: those that are set, marked secret."""
     wanted = {
         name
-        for secret in settings.secrets.values()
+        for secrets in (settings.secrets, *(fleet.secrets for fleet in settings.fleets.values()))
+        for secret in secrets.values()
         for name in secret.from_environment or ()
         if environ.get(name)
     }
@@ -69,6 +72,8 @@ class AgentPlatform(Component):
     stores: Stores
     """The cache, the database and the bucket."""
     secrets: Secrets
+    secret_sync: SecretSync | None
+    """Keeps in Kubernetes what fleets want there; None where none does."""
     queues: dict[str, WorkQueue]
     """By fleet; only those that were made here."""
     fleets: dict[str, AgentFleet]
@@ -96,8 +101,10 @@ class AgentPlatform(Component):
         self._to_queues = {fleet: self._queue_connection(fleet) for fleet in settings.fleets}
         self.cluster = self._cluster()
         self.stores = make_stores(name, settings, self._place(), self._opts(), self._shared_tags)
-        self.secrets = self._secrets()
+        self._secrets = PlatformSecrets(name, settings, args.variables, self._opts(), self._shared_tags)
+        self.secrets = self._secrets.made
         self._waits = self._namespace()
+        self.secret_sync = self._sync()
         self.fleets = {fleet: self._fleet(fleet, spec) for fleet, spec in settings.fleets.items()}
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
@@ -126,7 +133,10 @@ class AgentPlatform(Component):
             EksClusterArgs(
                 **said(options, EksClusterOptions),
                 subnet_ids=self.network.private_subnet_ids if self.network else [],
-                cluster_name=self._cluster_name,
+                cluster_name=None if options.existing else self._cluster_name,
+                keda_queue_arns=[queue.arn for queue in self._to_queues.values() if queue]
+                if options.keda
+                else [],
                 deletion_protection=self._settings.protect,
                 tags=self._shared_tags,
             ),
@@ -143,25 +153,6 @@ class AgentPlatform(Component):
             clients={**cluster, **self._settings.clients},
         )
 
-    def _secrets(self) -> Secrets:
-        values: dict[str, pulumi.Output[Any] | None] = {}
-        for key, secret in self._settings.secrets.items():
-            if secret.existing is not None:
-                continue
-            chosen = {
-                variable: self._args.variables[variable]
-                for variable in secret.from_environment or ()
-                if variable in self._args.variables
-            }
-            values[key] = None if secret.from_environment is None else pulumi.Output.secret(chosen)
-        return Secrets(
-            f"{self._name}-secrets",
-            SecretsArgs(
-                values=values, recovery_days=30 if self._settings.protect else 0, tags=self._shared_tags
-            ),
-            self._opts(),
-        )
-
     def _namespace(self) -> list[pulumi.Resource]:
         """The fleets' namespace, and all else that they have to wait for."""
         if self.cluster is None:
@@ -172,7 +163,13 @@ class AgentPlatform(Component):
             metadata={"name": self._settings.namespace, "labels": labels},
             opts=self._opts(provider=self.cluster.provider),
         )
-        return [namespace, *self.stores.ready]
+        return [namespace, *self.cluster.ready, *self.stores.ready]
+
+    def _sync(self) -> SecretSync | None:
+        if self.cluster is None:
+            return None
+        opts = self._opts(provider=self.cluster.provider, depends_on=self._waits)
+        return self._secrets.synced(self._name, self.cluster, opts, self._shared_tags)
 
     def _queue(self, fleet: str, spec: FleetSettings) -> WorkQueue:
         return WorkQueue(
@@ -200,12 +197,11 @@ class AgentPlatform(Component):
             kms_key_arn=queue.kms_key_arn,
         )
 
-    def _secret_arn(self, name: str) -> MaybeOutput[str]:
-        return self._settings.secrets[name].existing or self.secrets.arns[name]
-
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
+        llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        synced = [kubernetes_name(self._settings, fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
             image=self._image(fleet, spec.image),
             fleet_name=fleet,
@@ -222,10 +218,14 @@ class AgentPlatform(Component):
             database=self.stores.database_connection,
             queue=self._to_queues[fleet],
             bucket=self.stores.bucket_connection,
-            llm_secret_arn=self._secret_arn(spec.llm_secret) if spec.llm_secret else None,
+            llm_secret_arn=llm and llm.arn,
+            llm_secret_kms_key_arn=llm and llm.kms_key_arn,
+            secret_versions={"llm": llm.version} if llm and llm.version else {},
+            synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             secret_environment=spec.secret_environment,
             extra_environment=spec.environment,
             cluster_name=cluster.name,
+            oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,
             region=self._settings.region,
             tags=self._shared_tags,
         )
@@ -271,7 +271,7 @@ class AgentPlatform(Component):
             "cache_url": stores.cache_connection and stores.cache_connection.url,
             "database_url": stores.database_connection and stores.database_connection.url,
             "bucket": stores.bucket_connection and stores.bucket_connection.name,
-            "secret_arns": {name: self._secret_arn(name) for name in self._settings.secrets},
+            "secret_arns": self._secrets.arns,
             "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {

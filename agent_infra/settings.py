@@ -13,6 +13,7 @@ from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.cluster import EksClusterOptions
 from agent_infra.aws.network import NetworkOptions
 from agent_infra.aws.registry import RegistryOptions
+from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
 from agent_infra.fleet.args import FleetName
 from agent_infra.parts import (
@@ -21,6 +22,7 @@ from agent_infra.parts import (
     FleetSettings,
     SecretName,
     SecretSettings,
+    SecretSyncSettings,
     StorageSettings,
 )
 
@@ -70,6 +72,10 @@ class Settings(Args):
     storage: StorageSettings | None = None
     registry: RegistryOptions = RegistryOptions()
     secrets: Mapping[SecretName, SecretSettings] = {}
+    """Secrets that any fleet may name."""
+    secret_store: SecretsOptions = SecretsOptions()
+    """How the secrets that are made here are encrypted, named and copied."""
+    secret_sync: SecretSyncSettings = SecretSyncSettings()
     kms_key_arn: KmsKeyArn | None = None
     """A key of one's own for the queues, the bucket, the secrets and new repositories, in place of AWS's. The
     cache and the database each have their own `kms_key_arn`, because another key makes a new one."""
@@ -99,11 +105,33 @@ class Settings(Args):
     @model_validator(mode="after")
     def _secrets_exist(self) -> Self:
         for name, fleet in self.fleets.items():
-            if fleet.llm_secret is not None and fleet.llm_secret not in self.secrets:
-                known = ", ".join(self.secrets) or "none"
+            wanted = {"llm_secret": [fleet.llm_secret] if fleet.llm_secret else []}
+            wanted["synced_secrets"] = list(fleet.synced_secrets)
+            for setting, keys in wanted.items():
+                for key in keys:
+                    if key not in {**self.secrets, **fleet.secrets}:
+                        known = ", ".join({**self.secrets, **fleet.secrets}) or "none"
+                        raise ValueError(
+                            f"fleets.{name}.{setting} names {key!r}, which `secrets` does not have (it has "
+                            f"{known}); add `secrets: {{{key}: {{}}}}`"
+                        )
+        return self
+
+    @model_validator(mode="after")
+    def _pods_get_a_role(self) -> Self:
+        cluster = self.cluster
+        if cluster is None:
+            return self
+        for name, fleet in self.fleets.items():
+            if fleet.identity == "irsa" and not cluster.irsa:
                 raise ValueError(
-                    f"fleets.{name}.llm_secret names {fleet.llm_secret!r}, which `secrets` does not have "
-                    f"(it has {known}); add `secrets: {{{fleet.llm_secret}: {{}}}}`"
+                    f"fleets.{name}.identity is irsa, and the cluster has no OIDC provider; add "
+                    "`irsa: true` to `cluster`"
+                )
+            if fleet.identity == "pod-identity" and cluster.compute.on_fargate_alone:
+                raise ValueError(
+                    f"fleets.{name}.identity is pod-identity, which Fargate does not have; say `identity: "
+                    "irsa`, and `irsa: true` in `cluster`"
                 )
         return self
 

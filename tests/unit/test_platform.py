@@ -63,7 +63,7 @@ def test_data_services_are_in_isolated_subnets_and_the_cluster_in_private_ones(p
 
 
 def test_the_namespace_holds_its_pods_to_the_restricted_standard(prod: Recorded) -> None:
-    metadata = prod.one("kubernetes:core/v1:Namespace").inputs["metadata"]
+    metadata = prod.one("kubernetes:core/v1:Namespace", "agents-namespace").inputs["metadata"]
     assert metadata["name"] == "agents"
     assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
@@ -222,6 +222,57 @@ def test_one_switch_makes_the_alarms_of_every_part() -> None:
     assert {item.inputs["namespace"] for item in alarms} >= {"AWS/ElastiCache", "AWS/RDS", "AWS/SQS"}
     assert all(item.inputs["alarmActions"] == ["arn:topic"] for item in alarms)
     assert platform("dev").of("aws:cloudwatch/metricAlarm:MetricAlarm") == []
+
+
+def test_kedas_operator_may_ask_for_the_fleets_queues_alone(prod: Recorded) -> None:
+    (policy,) = [item for item in prod.of("aws:iam/rolePolicy:RolePolicy") if "keda" in item.name]
+    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
+    assert statement["Action"] == ["sqs:GetQueueAttributes"]
+    assert statement["Resource"] == ["arn:aws:sqs:eu-central-1:123456789012:agents-support-tasks"]
+
+
+def fleet(**more: Any) -> dict[str, Any]:
+    return {"fleets": {"support": {"image": "a@sha256:1", **more}}}
+
+
+def test_a_fleets_own_secret_is_its_own_and_comes_before_the_environments() -> None:
+    recorded = platform("prod", change=fleet(llm_secret="llm", secrets={"llm": {}}))
+    names = {item.name for item in recorded.of("aws:secretsmanager/secret:Secret")}
+    assert {"agents-secrets-llm", "agents-secrets-support-llm"} <= names
+    assert set(recorded.result["secret_arns"]) == {"llm", "support/llm"}
+    config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    assert config["AGENT_APP_LLM_SECRET_ARN"].endswith("agents-secrets-support-llm")
+
+
+def test_secrets_that_a_fleet_wants_in_kubernetes_are_kept_there_and_become_its_environment() -> None:
+    change = fleet(synced_secrets=["crm", "own"], secrets={"own": {}})
+    recorded = platform("prod", change={**change, "secrets": {"crm": {"existing": SECRET_ARN}}})
+    synced = [item for item in recorded.resources if item.type.endswith(":ExternalSecret")]
+    assert {item.inputs["metadata"]["name"] for item in synced} == {"crm", "support-own"}
+    pod = recorded.one("kubernetes:apps/v1:Deployment", "support").inputs["spec"]["template"]["spec"]
+    sources = [source.get("secretRef", {}).get("name") for source in pod["containers"][0]["envFrom"]]
+    assert {"crm", "support-own"} <= set(sources)
+
+
+def test_a_fleet_gets_its_role_by_irsa_where_it_was_said() -> None:
+    change = {**fleet(identity="irsa", llm_secret="llm"), "cluster": {"irsa": True}}
+    recorded = platform("prod", change=change)
+    trust = json.loads(recorded.one("aws:iam/role:Role", "support-role").inputs["assumeRolePolicy"])
+    assert trust["Statement"][0]["Action"] == "sts:AssumeRoleWithWebIdentity"
+
+
+def test_a_cluster_that_exists_is_used_beside_a_network_that_exists() -> None:
+    network = {
+        "existing": {
+            "vpc_id": "vpc-0aaaaaaa",
+            "private_subnet_ids": ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718"],
+        }
+    }
+    recorded = platform("prod", change={"network": network, "cluster": {"existing": {"name": "shared"}}})
+    assert recorded.of("aws:ec2/vpc:Vpc") == []
+    assert recorded.of("aws:eks/cluster:Cluster") == []
+    association = recorded.one("aws:eks/podIdentityAssociation:PodIdentityAssociation", "support-role")
+    assert association.inputs["clusterName"] == "shared"
 
 
 def test_every_part_can_be_left_out() -> None:

@@ -132,6 +132,28 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             {"agent-infra:secrets": {"llm": {"existing": "arn:llm"}}},
             "agent-infra:secrets.llm.existing: is wrong: say a secret's ARN, such as arn:aws:secretsmanager",
         ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "synced_secrets": ["crm"]}}},
+            "fleets.support.synced_secrets names 'crm', which `secrets` does not have (it has none)",
+        ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "identity": "irsa"}}},
+            "fleets.support.identity is irsa, and the cluster has no OIDC provider; add `irsa: true`",
+        ),
+        (
+            {
+                "agent-infra:database": {},
+                "agent-infra:fleets": {
+                    "support": {
+                        "image": "a",
+                        "worker": {},
+                        "task_timeout": 40000,
+                        "queue": {"max_receives": 99},
+                    }
+                },
+            },
+            "would drop a task before its last try",
+        ),
         ({"agent-infra:clients": {"bastion": "bastion"}}, "say a security group's id, such as sg-"),
         ({"agent-infra:cluster": {"version": 1.34}}, "put it in quotes"),
         ({"agent-infra:protect": "maybe"}, "agent-infra:protect: 'maybe' is wrong: it must be true or false"),

@@ -1,0 +1,144 @@
+"""A platform's secrets, made or existing, and how its fleets come by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from agent_infra.aws.cluster import EksCluster
+from agent_infra.aws.secrets import Secrets, SecretsArgs, SecretsOptions
+from agent_infra.component import MaybeOutput
+from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
+from agent_infra.parts import SecretSettings
+from agent_infra.settings import Settings
+from agent_infra.stores import said
+
+
+@dataclass(frozen=True)
+class Found:
+    """One secret."""
+
+    arn: MaybeOutput[str]
+    kms_key_arn: MaybeOutput[str] | None
+    """The key of one's own that encrypts it."""
+    version: pulumi.Output[str] | None
+    """Changes with what the program writes into it; None for one that exists."""
+
+
+class PlatformSecrets:
+    """The secrets of an environment and of its fleets; not a component, so that they stay the platform's."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        variables: Mapping[str, pulumi.Output[Any]],
+        opts: pulumi.ResourceOptions,
+        tags: Mapping[str, str],
+    ) -> None:
+        self._settings = settings
+        self._variables = variables
+        self.made = Secrets(
+            f"{name}-secrets",
+            SecretsArgs(
+                **said(settings.secret_store, SecretsOptions),
+                values=self._contents(settings.secrets),
+                agents={
+                    fleet: contents
+                    for fleet, spec in settings.fleets.items()
+                    if (contents := self._contents(spec.secrets))
+                },
+                environment=settings.environment,
+                kms_key_arn=settings.kms_key_arn,
+                recovery_days=30 if settings.protect else 0,
+                alarms=settings.alarms,
+                tags=tags,
+            ),
+            opts,
+        )
+
+    def _contents(self, secrets: Mapping[str, SecretSettings]) -> dict[str, pulumi.Output[Any] | None]:
+        """What each new secret holds; None for those that are filled by hand."""
+        contents: dict[str, pulumi.Output[Any] | None] = {}
+        for key, secret in secrets.items():
+            if secret.existing is not None:
+                continue
+            chosen = {
+                variable: self._variables[variable]
+                for variable in secret.from_environment or ()
+                if variable in self._variables
+            }
+            contents[key] = None if secret.from_environment is None else pulumi.Output.secret(chosen)
+        return contents
+
+    def find(self, fleet: str | None, key: str) -> Found:
+        """A fleet's own secret of that name, else the environment's; the settings say that there is one."""
+        own = {} if fleet is None else self._settings.fleets[fleet].secrets
+        settings = own.get(key) or self._settings.secrets[key]
+        if settings.existing is not None:
+            return Found(settings.existing, settings.kms_key_arn, None)
+        path = f"{fleet}/{key}" if key in own else key
+        return Found(self.made.arns[path], self.made.kms_key_arn, self.made.versions[path])
+
+    @property
+    def arns(self) -> dict[str, MaybeOutput[str]]:
+        """Every secret's ARN: by its name, a fleet's own by `<fleet>/<name>`."""
+        found = {key: self.find(None, key).arn for key in self._settings.secrets}
+        for fleet, spec in self._settings.fleets.items():
+            found.update({f"{fleet}/{key}": self.find(fleet, key).arn for key in spec.secrets})
+        return found
+
+    def synced(
+        self, name: str, cluster: EksCluster, opts: pulumi.ResourceOptions, tags: Mapping[str, str]
+    ) -> SecretSync | None:
+        """Keeps those secrets in Kubernetes that a fleet wants there; None where none does.
+
+        A fleet's secret `llm` is called `llm` in Kubernetes, and one of its own `<fleet>-llm`.
+        """
+        wanted = {
+            kubernetes_name(self._settings, fleet, key): self.find(fleet, key)
+            for fleet, spec in self._settings.fleets.items()
+            for key in spec.synced_secrets
+        }
+        if not wanted:
+            return None
+        sync = self._settings.secret_sync
+        return SecretSync(
+            f"{name}-sync",
+            SecretSyncArgs(
+                secrets={
+                    key: SecretSource(arn=found.arn, version=found.version) for key, found in wanted.items()
+                },
+                cluster_name=cluster.name if sync.install else None,
+                namespace=self._settings.namespace,
+                region=self._settings.region,
+                kms_key_arns=_once([found.kms_key_arn for found in wanted.values()]),
+                refresh_seconds=sync.refresh_seconds,
+                install=sync.install,
+                controller_role_arn=sync.controller_role_arn,
+                restart=sync.restart,
+                tags=tags,
+            ),
+            opts,
+        )
+
+
+def kubernetes_name(settings: Settings, fleet: str, key: str) -> str:
+    """What a fleet's synced secret is called in Kubernetes."""
+    return f"{fleet}-{key}" if key in settings.fleets[fleet].secrets else key
+
+
+def _once(keys: list[MaybeOutput[str] | None]) -> list[MaybeOutput[str]]:
+    """Each key once; Outputs are told apart by which they are."""
+    found: list[MaybeOutput[str]] = []
+    for key in keys:
+        if key is not None and not any(key is known or _same_text(key, known) for known in found):
+            found.append(key)
+    return found
+
+
+def _same_text(one: MaybeOutput[str], other: MaybeOutput[str]) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and one == other
