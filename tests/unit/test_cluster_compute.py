@@ -56,6 +56,18 @@ class TestNodeGroups:
         assert disk["ebs"]["encrypted"] == "true"
         assert (disk["deviceName"], disk["ebs"]["volumeSize"]) == ("/dev/xvda", 80)
 
+    def test_nodes_get_no_address_on_the_internet(self) -> None:
+        inputs = with_group().one(TEMPLATE).inputs
+        assert "networkInterfaces" not in inputs
+        assert "vpcSecurityGroupIds" not in inputs
+
+    def test_launch_templates_instances_and_volumes_are_tagged(self) -> None:
+        recorded = cluster_of(compute={"node_groups": {"general": {}}}, tags={"team": "support"})
+        inputs = recorded.one(TEMPLATE).inputs
+        assert inputs["tags"]["team"] == "support"
+        tagged = {item["resourceType"]: item["tags"]["team"] for item in inputs["tagSpecifications"]}
+        assert tagged == {"instance": "support", "volume": "support"}
+
     def test_bottlerocket_keeps_its_data_on_a_second_disk(self) -> None:
         system, data = with_group(ami="BOTTLEROCKET_ARM_64").one(TEMPLATE).inputs["blockDeviceMappings"]
         assert "volumeSize" not in system["ebs"]

@@ -55,6 +55,27 @@ def _rule(direction: str) -> Callable[[World], Properties]:
 
 
 CASES: dict[str, Case] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": Case(
+        lambda w: {
+            "description": "nodes",
+            "updateDefaultVersion": True,
+            "blockDeviceMappings": [
+                {
+                    "deviceName": "/dev/xvda",
+                    "ebs": {"encrypted": "true", "volumeSize": 50, "volumeType": "gp3"},
+                }
+            ],
+            "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+            "monitoring": {"enabled": True},
+            "tagSpecifications": [{"resourceType": "instance", "tags": {"team": "agents"}}],
+            **TAGS,
+        },
+        {
+            "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 2},
+            **NEW_TAGS,
+        },
+        {"updateDefaultVersion"},
+    ),
     "aws:ec2/vpc:Vpc": Case(
         lambda w: {"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": True, **TAGS},
         {"enableDnsHostnames": False, **NEW_TAGS},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent_infra.local.standins.server import Properties
-from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case, World
+from tests.engine.standin_cases.case import NEW_TAGS, TAGS, Case, World, trust
 
 
 def _pod_identity(world: World) -> Properties:
@@ -25,8 +25,26 @@ def _node_group(world: World) -> Properties:
         "subnetIds": vpc,
         "scalingConfig": {"minSize": 1, "maxSize": 3, "desiredSize": 1},
         "instanceTypes": ["m7g.large"],
+        "amiType": "AL2023_ARM_64_STANDARD",
+        "capacityType": "SPOT",
+        "launchTemplate": {"id": "lt-0123456789abcdef0", "version": "1"},
+        "nodeRepairConfig": {"enabled": True},
+        "updateConfig": {"maxUnavailablePercentage": 33},
         "labels": {"a": "b"},
         "taints": [{"key": "k", "value": "v", "effect": "NO_SCHEDULE"}],
+        **TAGS,
+    }
+
+
+def _fargate_profile(world: World) -> Properties:
+    vpc = world.subnets()
+    role = world.make("aws:iam/role:Role", assumeRolePolicy=trust("eks-fargate-pods.amazonaws.com"))
+    cluster = world.make("aws:eks/cluster:Cluster", roleArn=role["arn"], vpcConfig={"subnetIds": vpc})
+    return {
+        "clusterName": cluster["id"],
+        "podExecutionRoleArn": role["arn"],
+        "subnetIds": vpc,
+        "selectors": [{"namespace": "kube-system"}, {"namespace": "jobs", "labels": {"on": "fargate"}}],
         **TAGS,
     }
 
@@ -78,7 +96,9 @@ CASES: dict[str, Case] = {
             "scalingConfig": {"minSize": 2, "maxSize": 4, "desiredSize": 2},
             **NEW_TAGS,
         },
+        {"launchTemplate", "nodeRepairConfig", "updateConfig"},
     ),
+    "aws:eks/fargateProfile:FargateProfile": Case(_fargate_profile, NEW_TAGS),
     "aws:eks/accessEntry:AccessEntry": Case(_access_entry, NEW_TAGS),
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Case(_access_association),
     "aws:eks/addon:Addon": Case(

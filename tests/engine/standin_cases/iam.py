@@ -21,6 +21,15 @@ CASES: dict[str, Case] = {
         {"policy": allow(["s3:GetObject", "s3:PutObject"])},
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(_attachment),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Case(
+        lambda w: {
+            "url": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+            "clientIdLists": ["sts.amazonaws.com"],
+            **TAGS,
+        },
+        {"clientIdLists": ["sts.amazonaws.com", "other"], **NEW_TAGS},
+        {"clientIdLists"},
+    ),
     "aws:iam/policy:Policy": Case(
         lambda w: {"policy": allow("s3:GetObject"), "description": "d", **TAGS},
         {"policy": allow("s3:PutObject"), **NEW_TAGS},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_infra.local.standins.aws import ec2_endpoints, ec2_groups, ec2_routes
+from agent_infra.local.standins.aws import ec2_endpoints, ec2_groups, ec2_launch_templates, ec2_routes
 from agent_infra.local.standins.aws.cloud import Cloud
 from agent_infra.local.standins.aws.ec2_groups import EC2_TAGS
 from agent_infra.local.standins.aws.table import MOTO_DROPS, Call, Input, Row, Setter, because
@@ -222,5 +222,5 @@ NAT_GATEWAY = Row(
 
 ROWS = (
     VPC, SUBNET, INTERNET_GATEWAY, EIP, NAT_GATEWAY,
-    *ec2_endpoints.ROWS, *ec2_routes.ROWS, *ec2_groups.ROWS,
+    *ec2_endpoints.ROWS, *ec2_routes.ROWS, *ec2_groups.ROWS, *ec2_launch_templates.ROWS,
 )  # fmt: skip

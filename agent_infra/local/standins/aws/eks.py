@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent_infra.local.standins.aws.cloud import Cloud
+from agent_infra.local.standins.aws.eks_fargate import FARGATE_PROFILE
 from agent_infra.local.standins.aws.table import (
     MOTO_DROPS,
     NO_EFFECT,
@@ -101,6 +102,28 @@ def _cluster_deleted(cloud: Cloud, id: str, _known: Properties) -> None:
     group = _find_group(cloud, id)
     if group:
         cloud.call("ec2", "delete_security_group", GroupId=group["GroupId"])
+
+
+def look_up(cloud: Cloud, args: Properties) -> Properties:
+    """What the function getCluster returns."""
+    live = cloud.call("eks", "describe_cluster", name=args["name"])["cluster"]
+    parts = _cluster_parts(cloud, args["name"], live, {})
+    return {
+        **args,
+        "id": args["name"],
+        "arn": live["arn"],
+        "endpoint": live["endpoint"],
+        "status": live["status"],
+        "roleArn": live["roleArn"],
+        "version": parts["version"],
+        "createdAt": parts["createdAt"],
+        "platformVersion": live.get("platformVersion"),
+        "vpcConfig": parts["vpcConfig"],
+        "identities": parts["identities"],
+        "certificateAuthorities": [live["certificateAuthority"]],
+        "enabledClusterLogTypes": _log_types(live.get("logging") or {}),
+        "tags": live.get("tags") or {},
+    }
 
 
 def _cluster_parts(cloud: Cloud, id: str, live: Any, known: Properties) -> Properties:
@@ -338,5 +361,6 @@ POD_IDENTITY_ASSOCIATION = Row(
 )
 
 ROWS = (
-    CLUSTER, NODE_GROUP, ACCESS_ENTRY, ACCESS_POLICY_ASSOCIATION, ADDON, POD_IDENTITY_ASSOCIATION,
+    CLUSTER, NODE_GROUP, FARGATE_PROFILE, ACCESS_ENTRY, ACCESS_POLICY_ASSOCIATION, ADDON,
+    POD_IDENTITY_ASSOCIATION,
 )  # fmt: skip

@@ -221,4 +221,42 @@ POLICY_ROW = Row(
     before_delete=_before_policy_deleted,
 )
 
-ROWS = (ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT, POLICY_ROW)
+
+def _with_scheme(url: str) -> str:
+    """IAM says the issuer without its scheme, and programs with it."""
+    return f"https://{url}"
+
+
+def _arn_of(_cloud: Cloud, id: str, _live: Any, _known: Properties) -> Properties:
+    return {"arn": id}
+
+
+_OF_ISSUER = {"OpenIDConnectProviderArn": "{id}"}
+OPEN_ID_CONNECT_PROVIDER = Row(
+    type="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+    service="iam",
+    inputs={
+        # moto has no way of changing it, so an update's list is taken on trust.
+        "clientIdLists": Input("ClientIDList", live="", required=True, form=SET),
+        "thumbprintLists": Input("ThumbprintList", computed=True, form=SET),
+        "url": Input("Url", required=True, replaces=True, back=_with_scheme),
+    },
+    more_outputs="arn",
+    create=Call("create_open_id_connect_provider"),
+    id="{OpenIDConnectProviderArn}",
+    read=Call("get_open_id_connect_provider", _OF_ISSUER),
+    setters=(
+        Setter(
+            "update_open_id_connect_provider_thumbprint", {"thumbprintLists": "ThumbprintList"}, _OF_ISSUER
+        ),
+    ),
+    more=_arn_of,
+    delete=Call("delete_open_id_connect_provider", _OF_ISSUER),
+    tags=Tags(
+        Call("tag_open_id_connect_provider", _OF_ISSUER),
+        Call("untag_open_id_connect_provider", _OF_ISSUER),
+        Call("list_open_id_connect_provider_tags", _OF_ISSUER, "Tags"),
+    ),
+)
+
+ROWS = (ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT, POLICY_ROW, OPEN_ID_CONNECT_PROVIDER)

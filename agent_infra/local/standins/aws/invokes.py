@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent_infra.local.standins.aws import ec2_lookups
+from agent_infra.local.standins.aws import ec2_lookups, eks
 from agent_infra.local.standins.aws.cloud import ACCOUNT, PARTITION, Cloud
 from agent_infra.local.standins.aws.values import without_none
 from agent_infra.local.standins.server import Properties, StandinError
@@ -197,6 +197,7 @@ INVOKES: dict[str, Callable[[Cloud, Properties], Properties]] = {
     "aws:ec2/getVpc:getVpc": ec2_lookups.vpc,
     "aws:ec2/getSubnet:getSubnet": ec2_lookups.subnet,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry,
+    "aws:eks/getCluster:getCluster": eks.look_up,
     "aws:eks/getClusterAuth:getClusterAuth": _cluster_token,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,
 }

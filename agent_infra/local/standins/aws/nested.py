@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 KEYS: dict[str, dict[str, str]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": {
+        "blockDeviceMappings": "deviceName ebs noDevice virtualName",
+        "blockDeviceMappings.ebs": (
+            "deleteOnTermination encrypted iops kmsKeyId snapshotId throughput volumeInitializationRate "
+            "volumeSize volumeType"
+        ),
+        "metadataOptions": (
+            "httpEndpoint httpProtocolIpv6 httpPutResponseHopLimit httpTokens instanceMetadataTags"
+        ),
+        "monitoring": "enabled",
+        "tagSpecifications": "resourceType tags",
+    },
     "aws:ec2/natGateway:NatGateway": {
         "availabilityZoneAddresses": "allocationIds availabilityZone availabilityZoneId"
     },
@@ -81,6 +93,7 @@ KEYS: dict[str, dict[str, str]] = {
         "upgradePolicy": "supportType",
         "zonalShiftConfig": "enabled",
     },
+    "aws:eks/fargateProfile:FargateProfile": {"selectors": "namespace* labels"},
     "aws:eks/nodeGroup:NodeGroup": {
         "scalingConfig": "desiredSize* maxSize* minSize*",
         "launchTemplate": "version* id name",
