@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import keyword
 import json
+import keyword
 from pathlib import Path
 from typing import Any
 
