@@ -10,7 +10,7 @@ from pulumi_kubernetes import apps, autoscaling, core
 from pydantic import TypeAdapter, ValidationError
 
 from agent_infra.component import ArgsError, Component, Problem
-from agent_infra.fleet import image, workload
+from agent_infra.fleet import followed_secrets, image, workload
 from agent_infra.fleet.access import pod_identity
 from agent_infra.fleet.args import AgentFleetArgs, FleetName, Replicas
 from agent_infra.fleet.workload import ComponentKind, Names
@@ -73,7 +73,7 @@ class AgentFleet(Component):
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._secret(secret, content))
         config_hash = workload.configuration_hash(values)
-        self._secrets_hash = workload.secrets_hash(args)
+        self._secrets_hash = followed_secrets.secrets_hash(args)
         self._workload("api", args.replicas, config_hash, needed)
         if args.queue:
             self._workload("worker", args.worker.replicas, config_hash, needed)
