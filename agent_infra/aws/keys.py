@@ -60,7 +60,6 @@ def own_key(
             and cannot use it. Without statements the policy is KMS's own: IAM decides alone.
         protect: whether Pulumi refuses to delete it.
     """
-    opts = pulumi.ResourceOptions(parent=component)
     policy = policies.document(administration(account_root(component)), *statements) if statements else None
     key = aws.kms.Key(
         child_name,
@@ -69,9 +68,9 @@ def own_key(
         deletion_window_in_days=min(max(recovery_days, _SHORTEST_WAIT_DAYS), _LONGEST_WAIT_DAYS),
         policy=policy,
         tags=component._tags(child_name),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=protect)),
+        opts=pulumi.ResourceOptions(parent=component, protect=protect),
     )
-    aws.kms.Alias(child_name, target_key_id=key.key_id, opts=opts)
+    aws.kms.Alias(child_name, target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=component))
     return key
 
 

@@ -37,7 +37,9 @@ def read_statements(
     """
     if not arns:
         return []
-    statements = [{"Sid": "ReadSecrets", **policies.allow(["secretsmanager:GetSecretValue"], list(arns))}]
+    statements: list[dict[str, Any]] = [
+        {"Sid": "ReadSecrets", **policies.allow(["secretsmanager:GetSecretValue"], list(arns))}
+    ]
     if key_arns:
         keys = pulumi.Output.all(*key_arns).apply(lambda known: sorted(set(known)))
         hosts = keys.apply(lambda known: sorted({via_service(_SERVICE, arn) for arn in known}))
@@ -61,7 +63,7 @@ def resource_policy(
     accounts = pulumi.Output.all(account, *readers).apply(
         lambda known: sorted({known[0], *(account_of(arn) for arn in known[1:])})
     )
-    statements = [
+    statements: list[dict[str, Any]] = [
         policies.deny_plain_http("secretsmanager:*", "*"),
         {
             "Sid": "DenyOtherAccounts",

@@ -143,7 +143,8 @@ class Secrets(Component):
             kms_key_id=self.kms_key_arn,
             recovery_window_in_days=args.recovery_days,
             replicas=[
-                {"region": replica.region, "kms_key_id": replica.kms_key_arn} for replica in args.replicas
+                aws.secretsmanager.SecretReplicaArgs(region=replica.region, kms_key_id=replica.kms_key_arn)
+                for replica in args.replicas
             ]
             or None,
             tags=self._tags(child, **{key: value for key, value in told.items() if value is not None}),
@@ -205,7 +206,7 @@ class Secrets(Component):
             child,
             secret_id=secret.id,
             rotation_lambda_arn=rotation.lambda_arn,
-            rotation_rules=rules,  # type: ignore[arg-type] # a plain mapping in the SDK's own names
+            rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(**rules),
             rotate_immediately=rotation.immediately,
             opts=self._opts(depends_on=needed),
         )

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_kubernetes import apps, autoscaling, core
 
 from agent_infra.component import Component
-from agent_infra.fleet import image, workload
+from agent_infra.fleet import followed_secrets, image, workload
 from agent_infra.fleet.args import AgentFleetArgs, Replicas
 from agent_infra.fleet.role import checked_name, has_role, workload_role
 from agent_infra.fleet.workload import ComponentKind, Names
@@ -76,7 +76,7 @@ class AgentFleet(Component):
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._secret(secret, content))
         config_hash = workload.configuration_hash(values)
-        self._secrets_hash = workload.secrets_hash(args)
+        self._secrets_hash = followed_secrets.secrets_hash(args)
         self._workload("api", args.replicas, config_hash, needed)
         if args.queue:
             self._workload("worker", args.worker.replicas, config_hash, needed)

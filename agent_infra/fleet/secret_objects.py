@@ -53,9 +53,17 @@ def external_secret(
 
 
 def operator_values(
-    *, name: str, namespace: MaybeOutput[str], service_account: str, definitions: bool
+    *,
+    name: str,
+    namespace: MaybeOutput[str],
+    role_arn: MaybeOutput[str] | None,
+    definitions: bool,
 ) -> dict[str, Any]:
-    """External Secrets for one namespace: no right outside it, and nothing that the whole cluster calls."""
+    """External Secrets for one namespace: no right outside it, and nothing that the whole cluster calls.
+
+    `role_arn` is for IRSA; Pod Identity needs nothing here.
+    """
+    identity = {} if role_arn is None else {"annotations": {"eks.amazonaws.com/role-arn": role_arn}}
     unused = ("ClusterStore", "ClusterExternalSecret", "ClusterGenerator", "ClusterPushSecret", "PushSecret")
     return {
         "fullnameOverride": name,
@@ -69,7 +77,7 @@ def operator_values(
         "rbac": {"serviceAccountTokenCreate": False, "servicebindings": {"create": False}},
         "webhook": {"create": False},
         "certController": {"create": False},
-        "serviceAccount": {"create": True, "name": service_account},
+        "serviceAccount": {"create": True, "name": name, **identity},
         "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
     }
 

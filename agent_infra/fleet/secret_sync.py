@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -16,6 +16,7 @@ from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import secret_objects
 from agent_infra.fleet.args import SyncedSecret
 from agent_infra.fleet.secret_sync_args import SecretSource, SecretSyncArgs
+from agent_infra.fleet.workload import merge
 
 __all__ = ["SecretSource", "SecretSync", "SecretSyncArgs"]
 
@@ -72,7 +73,7 @@ class SecretSync(Component):
         region = aws.get_region_output(opts=self._asked).region if args.region is None else args.region
         role, needed = self._role()
         if args.install:
-            needed = [self._operator(needed)]
+            needed = [self._operator(role, needed)]
         if args.restart:
             self._reloader()
         store = self._object(
@@ -120,7 +121,7 @@ class SecretSync(Component):
                 child, role=role.id, policy=policies.document(*self.statements), opts=self._opts()
             )
         ]
-        if args.install:
+        if args.install and args.oidc_provider_arn is None:
             needed.append(
                 aws.eks.PodIdentityAssociation(
                     child,
@@ -147,6 +148,8 @@ class SecretSync(Component):
             return policies.document(
                 {"Effect": "Allow", "Principal": {"AWS": args.controller_role_arn}, "Action": actions}
             )
+        if args.oidc_provider_arn is not None:
+            return pulumi.Output.all(args.oidc_provider_arn, args.namespace).apply(self._web_identity)
         account = aws.get_caller_identity_output(opts=self._asked).account_id
         return policies.document(
             {
@@ -165,17 +168,37 @@ class SecretSync(Component):
             }
         )
 
-    def _operator(self, needed: list[pulumi.Resource]) -> helm.v3.Release:
+    def _web_identity(self, known: Sequence[str]) -> pulumi.Output[str]:
+        """The tokens of the operator's service account may be exchanged for it."""
+        provider, namespace = known
+        issuer = provider.partition(":oidc-provider/")[2]
+        account = f"system:serviceaccount:{namespace}:{self._operator_name}"
+        return policies.document(
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": provider},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {f"{issuer}:sub": account, f"{issuer}:aud": "sts.amazonaws.com"}
+                },
+            }
+        )
+
+    def _operator(self, role: aws.iam.Role | None, needed: list[pulumi.Resource]) -> helm.v3.Release:
+        irsa = self._args.oidc_provider_arn is not None
         return self._release(
             self._operator_name,
             chart="external-secrets",
             version=self._args.chart_version,
             repository=self._args.chart_repository,
-            values=secret_objects.operator_values(
-                name=self._operator_name,
-                namespace=self._args.namespace,
-                service_account=self._operator_name,
-                definitions=self._args.install_definitions,
+            values=merge(
+                secret_objects.operator_values(
+                    name=self._operator_name,
+                    namespace=self._args.namespace,
+                    role_arn=role.arn if role is not None and irsa else None,
+                    definitions=self._args.install_definitions,
+                ),
+                self._args.chart_values,
             ),
             # The agent of Pod Identity gives credentials only to pods that start after the association.
             needed=needed,
@@ -188,7 +211,7 @@ class SecretSync(Component):
             chart="reloader",
             version=self._args.reloader_chart_version,
             repository=self._args.reloader_chart_repository,
-            values=secret_objects.reloader_values(name=child),
+            values=merge(secret_objects.reloader_values(name=child), self._args.reloader_chart_values),
             needed=[],
         )
 

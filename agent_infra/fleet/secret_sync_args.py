@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agent_infra.aws.arns import KmsKeyArn
+from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, MaybeOutput, shaped
 
@@ -70,7 +70,10 @@ class SecretSyncArgs(Args):
     secrets: Mapping[SecretName, SecretSource]
     """The Kubernetes secrets to keep, by their names."""
     cluster_name: MaybeOutput[str] | None = None
-    """The EKS cluster, in which the operator gets its AWS role by Pod Identity; needed with `install`."""
+    """The EKS cluster, in which the operator gets its AWS role by Pod Identity."""
+    oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
+    """The cluster's OIDC provider in IAM, for IRSA in place of Pod Identity, as Fargate needs. `install`
+    needs one of the two."""
     namespace: MaybeOutput[str] = "default"
     """Where the secrets are wanted. The operator is there too, and sees nothing of other namespaces."""
     region: MaybeOutput[str] | None = None
@@ -95,9 +98,13 @@ class SecretSyncArgs(Args):
     """Whether Reloader is installed, for this namespace alone: one pod, which replaces pods gradually when a
     secret that they name has changed. Without it they have the new content when they next start."""
 
+    chart_values: Mapping[str, Any] = {}
+    """More values of the chart external-secrets, in its own names: mappings are merged, all else is
+    replaced."""
     chart_version: Version = CHART_VERSION
     chart_repository: str = CHART_REPOSITORY
     """Or a mirror of one's own."""
+    reloader_chart_values: Mapping[str, Any] = {}
     reloader_chart_version: Version = RELOADER_CHART_VERSION
     reloader_chart_repository: str = RELOADER_CHART_REPOSITORY
     tags: Mapping[str, str] = {}
@@ -115,10 +122,10 @@ class SecretSyncArgs(Args):
 
     @model_validator(mode="after")
     def _has_an_identity(self) -> Self:
-        if self.install and self.cluster_name is None:
+        if self.install and self.cluster_name is None and self.oidc_provider_arn is None:
             raise ValueError(
-                "the operator that `install` brings needs an AWS role; say `cluster_name`, or "
-                "`install: false` where the cluster has External Secrets already"
+                "the operator that `install` brings needs an AWS role; say `cluster_name` (Pod Identity) or "
+                "`oidc_provider_arn` (IRSA), or `install: false` where External Secrets is there already"
             )
         if self.install and self.controller_role_arn is not None:
             raise ValueError(

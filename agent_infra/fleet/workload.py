@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pulumi
 
 from agent_infra.contract import task_contract
-from agent_infra.fleet.args import AgentFleetArgs, Replicas, Resources, SecretKey, SyncedSecret
+from agent_infra.fleet import followed_secrets
+from agent_infra.fleet.args import AgentFleetArgs, Replicas, Resources, SecretKey
 
 ComponentKind = Literal["api", "worker"]
 
@@ -91,22 +92,6 @@ def configuration_hash(values: Mapping[str, Any]) -> pulumi.Output[str]:
     )
 
 
-def secrets_hash(args: AgentFleetArgs) -> pulumi.Output[str] | None:
-    """Changes whenever a secret does that the program knows, so that the pods are replaced then.
-
-    Whoever may read Deployments sees it, and not the secrets: it is made by scrypt, so that a short value
-    cannot be guessed from it either. None where there is nothing to follow.
-    """
-    if not (args.kubernetes_secrets or args.secret_versions):
-        return None
-    known = pulumi.Output.json_dumps([args.kubernetes_secrets, args.secret_versions], sort_keys=True)
-    return pulumi.Output.unsecret(known.apply(_slow_hash))
-
-
-def _slow_hash(text: str) -> str:
-    return hashlib.scrypt(text.encode(), salt=b"agent-infra/secrets-hash", n=2**14, r=8, p=1, dklen=8).hex()
-
-
 def deployment(
     args: AgentFleetArgs,
     names: Names,
@@ -122,7 +107,10 @@ def deployment(
     )
     fixed = {} if scales(replicas) else {"replicas": replicas.min}
     return {
-        "metadata": {**names.metadata(names.of(kind), kind), **_reloaded_with(args.synced_secrets)},
+        "metadata": {
+            **names.metadata(names.of(kind), kind),
+            **followed_secrets.reloaded_with(args.synced_secrets),
+        },
         "spec": {
             **fixed,
             "selector": {"matchLabels": names.selector(kind)},
@@ -148,7 +136,10 @@ def _pod(
     contract = task_contract(args.task_timeout)
     environment: dict[str, Any] = {
         # The last one wins: no secret's key takes the place of a setting.
-        "envFrom": [*_synced(args.synced_secrets), {"configMapRef": {"name": names.config}}],
+        "envFrom": [
+            *followed_secrets.environment_sources(args.synced_secrets),
+            {"configMapRef": {"name": names.config}},
+        ],
         **_secret_environment(args.secret_environment),
     }
     common = {
@@ -201,25 +192,6 @@ def _pod(
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
     }
-
-
-def _reloaded_with(secrets: Sequence[SyncedSecret]) -> dict[str, Any]:
-    """The annotation by which Reloader replaces the pods when one of the secrets changes.
-
-    See https://github.com/stakater/Reloader.
-    """
-    if not secrets:
-        return {}
-    names = pulumi.Output.all(*(secret.name for secret in secrets)).apply(",".join)
-    return {"annotations": {"secret.reloader.stakater.com/reload": names}}
-
-
-def _synced(secrets: Sequence[SyncedSecret]) -> list[dict[str, Any]]:
-    return [
-        {"secretRef": {"name": secret.name, **({"optional": True} if secret.optional else {})}}
-        for secret in secrets
-        if secret.environment
-    ]
 
 
 def _probes() -> dict[str, Any]:

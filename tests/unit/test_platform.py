@@ -265,7 +265,7 @@ def test_a_cluster_that_exists_is_used_beside_a_network_that_exists() -> None:
     network = {
         "existing": {
             "vpc_id": "vpc-0aaaaaaa",
-            "private_subnet_ids": ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718"],
+            "private_subnet_ids": ["subnet-0a1b2c3d4e5f60711", "subnet-0a1b2c3d4e5f60712"],
         }
     }
     recorded = platform("prod", change={"network": network, "cluster": {"existing": {"name": "shared"}}})

@@ -99,6 +99,33 @@ def test_the_operator_reads_the_named_secrets_and_nothing_else() -> None:
     assert store == {"provider": {"aws": {"service": "SecretsManager", "region": REGION}}}
 
 
+def test_without_pod_identity_the_operators_service_account_says_its_role() -> None:
+    issuer = "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE"
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"
+    recorded = sync(cluster_name=None, oidc_provider_arn=provider)
+    assert not recorded.of("aws:eks/podIdentityAssociation:PodIdentityAssociation")
+    (trust,) = json.loads(recorded.one(ROLE).inputs["assumeRolePolicy"])["Statement"]
+    assert trust["Principal"] == {"Federated": provider}
+    assert trust["Condition"]["StringEquals"] == {
+        f"{issuer}:sub": "system:serviceaccount:support:it-external-secrets",
+        f"{issuer}:aud": "sts.amazonaws.com",
+    }
+    account = values(recorded, "it-external-secrets")["serviceAccount"]
+    assert account["annotations"].keys() == {"eks.amazonaws.com/role-arn"}
+
+
+def test_the_charts_take_more_values() -> None:
+    recorded = sync(
+        chart_values={"replicaCount": 2, "resources": {"limits": {"memory": "1Gi"}}},
+        reloader_chart_values={"reloader": {"logFormat": "json"}},
+    )
+    operator = values(recorded, "it-external-secrets")
+    assert operator["replicaCount"] == 2
+    assert operator["resources"]["limits"] == {"memory": "1Gi"}
+    assert operator["resources"]["requests"] == {"cpu": "25m", "memory": "64Mi"}
+    assert values(recorded, "it-reloader")["reloader"]["logFormat"] == "json"
+
+
 def test_operator_and_reloader_are_pinned_and_have_rights_in_their_namespace_alone() -> None:
     recorded = sync()
     for release in recorded.of(RELEASE):
@@ -147,7 +174,7 @@ def test_an_operator_that_reads_by_its_own_role_is_told_what_it_needs() -> None:
         ({"secrets": {"llm": {"arn": f"{ARN}*"}}}, "without a star"),
         ({"secrets": {"llm": {"arn": ARN, "keys": {}}}}, "name some keys, or leave `keys` out"),
         ({"secrets": {"llm": {"arn": ARN, "keys": {"a b": "c"}}}}, "say up to 253 letters"),
-        ({"cluster_name": None}, "say `cluster_name`, or `install: false`"),
+        ({"cluster_name": None}, "say `cluster_name` (Pod Identity) or `oidc_provider_arn` (IRSA)"),
         ({"controller_role_arn": OPERATOR}, "say `install: false`, or leave it out"),
         ({"refresh_seconds": 5}, "refresh_seconds: 5 is wrong"),
         ({"chart_version": ">=2"}, "and no range: an update is a decision"),
