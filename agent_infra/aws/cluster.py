@@ -100,7 +100,7 @@ class EksCluster(Component):
         super().__init__("EksCluster", name, opts, tags=args.tags)
         self._invoke = pulumi.InvokeOutputOptions(parent=self)
         self._partition = aws.get_partition_output(opts=self._invoke).partition
-        self._version = pulumi.Output.from_input(args.version)
+        self._kubernetes_version = pulumi.Output.from_input(args.version)
         self._physical = self._physical_name(owner)
         self.kms_key_arn = None
         found = self._adopted(args.existing) if args.existing else self._made()
@@ -199,7 +199,7 @@ class EksCluster(Component):
                 hooks=guard(self._physical),
             ),
         )
-        self._version = cluster.version
+        self._kubernetes_version = cluster.version
         return _Found(
             name=cluster.name,
             arn=cluster.arn,
@@ -274,7 +274,7 @@ class EksCluster(Component):
         before = self._addons([addon for addon in addons if addon.before_nodes], [])
         nodes: list[pulumi.Resource] = []
         if args.existing is None:
-            home = Home(self.name, self.arn, self._version, args.subnet_ids, self._partition)
+            home = Home(self.name, self.arn, self._kubernetes_version, args.subnet_ids, self._partition)
             nodes = make_compute(self, args.compute, home, depends_on=before)
         after = self._addons([addon for addon in addons if not addon.before_nodes], [*before, *nodes])
         ready += [*before, *nodes, *after]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 
 from agent_infra.local.standins.kubernetes.kinds import Kind
@@ -128,7 +129,7 @@ def _state(inputs: Properties, *, revision: int) -> Properties:
     return {**inputs, "status": {**told, "revision": revision, "status": "deployed"}}
 
 
-def _wrong(given: Properties, known: dict[str, type], at: tuple[str, ...]) -> list[tuple[str, str]]:
+def _wrong(given: Properties, known: Mapping[str, type], at: tuple[str, ...]) -> list[tuple[str, str]]:
     failures = []
     for name, value in given.items():
         path = join((*at, name))
