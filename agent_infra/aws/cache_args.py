@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from agent_infra.aws.alarms import Alarms
 from agent_infra.aws.arns import KmsKeyArn
+from agent_infra.aws.log_retention import RetentionDays
 from agent_infra.aws.windows import CacheBackupWindow, CacheMaintenanceWindow, check_windows
 from agent_infra.component import Args, MaybeOutput, shaped
 
@@ -109,7 +110,7 @@ class RedisCacheOptions(Args):
     """When ElastiCache patches, such as sun:04:00-sun:05:00 UTC."""
     restore_snapshot: str | None = None
     """The name of a snapshot that a new cache starts with; a cache that is there is never touched by it."""
-    log_retention_days: int | None = Field(default=None, ge=1)
+    log_retention_days: RetentionDays | None = None
     """How long the engine's log and the slow commands are kept in CloudWatch; null keeps none."""
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A key of one's own for the data at rest; else AWS's, free of charge. Changing it makes a new cache."""

@@ -14,12 +14,9 @@ from agent_infra.aws.cluster_addons import Addon, AddonName, AddonVersion
 from agent_infra.aws.cluster_compute import Compute
 from agent_infra.aws.cluster_versions import KubernetesVersion
 from agent_infra.aws.keda import Keda
+from agent_infra.aws.log_retention import RetentionDays
 from agent_infra.component import Args, MaybeOutput, shaped
 
-#: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-RETENTIONS: Final = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
 #: EKS's quota of ranges that reach the public endpoint of one cluster.
 _MOST_RANGES: Final = 40
 
@@ -47,13 +44,6 @@ def _range(text: str) -> str:
 
 
 _PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-
-
-def _retention(days: int) -> int:
-    if days not in RETENTIONS:
-        following = next((known for known in RETENTIONS if known > days), RETENTIONS[-1])
-        raise ValueError(f"no number of days that CloudWatch knows; say {following}, or one of {RETENTIONS}")
-    return days
 
 
 class ExistingCluster(Args):
@@ -113,7 +103,7 @@ class EksClusterOptions(Args):
     cannot use Pod Identity. It costs nothing."""
     log_types: Sequence[LogType] = ("api", "audit", "authenticator")
     """The control plane's logs to keep; about 0.50 USD a gigabyte. Auditors ask for `audit`."""
-    log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
+    log_retention_days: RetentionDays = 30
     extended_support: bool = True
     """Whether the cluster stays on its version when standard support ends, at six times the price (0.60 USD
     an hour); false: EKS then upgrades the control plane by itself."""

@@ -11,7 +11,8 @@ import pulumi_kubernetes as kubernetes
 
 from agent_infra.aws import policies
 from agent_infra.aws.cluster_compute import NamespaceName
-from agent_infra.aws.cluster_roles import assumed_by_pods, made_role
+from agent_infra.aws.cluster_roles import made_role
+from agent_infra.aws.trust import pod_identity_trust
 from agent_infra.component import Args, Component, MaybeOutput, shaped
 
 REPOSITORY: Final = "https://kedacore.github.io/charts"
@@ -67,7 +68,14 @@ def install(
 ) -> list[pulumi.Resource]:
     """The release and all that it has to wait for; its operator may ask the queues how long they are."""
     name = f"{component._name}-keda"
-    role, _ = made_role(component, "keda", trust=assumed_by_pods(), managed=(), partition=partition)
+    asked = pulumi.InvokeOutputOptions(parent=component)
+    trust = pod_identity_trust(
+        account=aws.get_caller_identity_output(opts=asked).account_id,
+        cluster={"eks-cluster-name": cluster},
+        namespace=options.namespace,
+        service_account=OPERATOR,
+    )
+    role, _ = made_role(component, "keda", trust=trust, managed=(), partition=partition)
     waits = [*depends_on]
     if queue_arns:
         waits.append(

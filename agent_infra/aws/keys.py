@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
@@ -124,7 +124,7 @@ def via_service(service: str, key_arn: str) -> str:
     return _host_of(service)(key_arn.split(":")[3])
 
 
-def _host_of(service: str) -> Any:
+def _host_of(service: str) -> Callable[[str], str]:
     def host(region: str) -> str:
         return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 

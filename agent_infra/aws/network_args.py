@@ -12,15 +12,12 @@ from pydantic import AfterValidator, field_validator, model_validator
 from agent_infra.aws.alarms import Alarms
 from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.aws.cidr import FEWEST_ZONES, MOST_ZONES, parse_cidr
+from agent_infra.aws.log_retention import RetentionDays
 from agent_infra.component import Args, MaybeOutput, shaped
 
 SubnetKind = Literal["public", "private", "isolated"]
 GatewayService = Literal["s3", "dynamodb"]
 
-#: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-RETENTION_DAYS = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
 _SERVICE = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _GATEWAY_SERVICES = ("s3", "dynamodb")
 #: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
@@ -122,7 +119,7 @@ class NetworkOptions(Args):
     interface_endpoints: Sequence[str] = ()
     """AWS services that are reached at private addresses, by their short names: [ecr.api, ecr.dkr, sts, sqs,
     secretsmanager, logs, eks-auth]. Each costs about 7.30 USD a month in each zone, and 0.01 USD a GB."""
-    flow_log_retention_days: int | None = 30
+    flow_log_retention_days: RetentionDays | None = 30
     """How long the record of accepted and refused connections is kept, about 0.50 USD a GB to write; null
     keeps none, and deletes what there is."""
     discovery: bool = True
@@ -141,15 +138,6 @@ class NetworkOptions(Args):
         if not isinstance(zones, int) and len(set(zones)) != count:
             raise ValueError("a zone is named twice; name each once")
         return zones
-
-    @field_validator("flow_log_retention_days")
-    @classmethod
-    def _possible_days(cls, days: int | None) -> int | None:
-        if days is not None and days not in RETENTION_DAYS:
-            near = min(RETENTION_DAYS, key=lambda each: (abs(each - days), -each))
-            allowed = ", ".join(map(str, RETENTION_DAYS))
-            raise ValueError(f"logs are kept for one of {allowed} days; say {near}, or null to keep none")
-        return days
 
     @field_validator("gateway_endpoints")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pulumi
 
 from agent_infra.aws import policies
+from agent_infra.aws.keys import via_service
 from agent_infra.component import MaybeOutput, Problem
 from agent_infra.fleet.args import (
     BucketConnection,
@@ -29,7 +30,6 @@ _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortM
 _DECRYPT = ("kms:Decrypt",)
 #: Who writes makes a data key, and SQS and S3 open it again to check it.
 _ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
-_WEB_IDENTITY_AUDIENCE = "sts.amazonaws.com"
 
 
 class Access(Protocol):
@@ -122,74 +122,3 @@ def _keys(
     arns = pulumi.Output.all(*keys).apply(lambda known: sorted(set(known)))
     hosts = arns.apply(lambda known: sorted({via_service(service, arn) for arn in known}))
     return _allow(sid, actions, arns, {"StringEquals": {"kms:ViaService": hosts}})
-
-
-def via_service(service: str, key_arn: str) -> str:
-    """What `kms:ViaService` reads when a service in the key's region uses the key.
-
-    See https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service.
-    """
-    _, partition, _, region, *_ = key_arn.split(":")
-    return f"{service}.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
-
-
-def pod_identity_trust(
-    *,
-    account: MaybeOutput[str],
-    cluster_arn: MaybeOutput[str],
-    namespace: MaybeOutput[str],
-    service_account: MaybeOutput[str],
-) -> pulumi.Output[str]:
-    """EKS may hand the role to one service account of one cluster, and to no other that asks it to.
-
-    Without conditions whoever may make associations in the account could give the role to their pods.
-    The tags are those that EKS sends with every request:
-    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html. `aws:SourceArn` is left out, for
-    what exchanges a pod's token in the pod's place, such as the S3 CSI driver, sends none that fits
-    (awslabs/mountpoint-s3-csi-driver#781).
-    """
-    return policies.document(
-        {
-            "Sid": "PodIdentity",
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Condition": {
-                "StringEquals": {
-                    "aws:SourceAccount": account,
-                    "aws:RequestTag/eks-cluster-arn": cluster_arn,
-                    "aws:RequestTag/kubernetes-namespace": namespace,
-                    "aws:RequestTag/kubernetes-service-account": service_account,
-                }
-            },
-        }
-    )
-
-
-def web_identity_trust(
-    *,
-    oidc_provider_arn: MaybeOutput[str],
-    namespace: MaybeOutput[str],
-    service_account: MaybeOutput[str],
-) -> pulumi.Output[str]:
-    """One service account's tokens may be exchanged for the role (IRSA)."""
-
-    def written(values: Sequence[str]) -> pulumi.Output[str]:
-        arn, namespace, account = values
-        issuer = arn.partition(":oidc-provider/")[2]
-        return policies.document(
-            {
-                "Sid": "WebIdentity",
-                "Effect": "Allow",
-                "Principal": {"Federated": arn},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
-                    "StringEquals": {
-                        f"{issuer}:sub": f"system:serviceaccount:{namespace}:{account}",
-                        f"{issuer}:aud": _WEB_IDENTITY_AUDIENCE,
-                    }
-                },
-            }
-        )
-
-    return pulumi.Output.all(oidc_provider_arn, namespace, service_account).apply(written)

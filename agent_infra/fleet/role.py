@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError, model_validator
 
 from agent_infra.aws import policies
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
+from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import access
 from agent_infra.fleet.args import (
@@ -175,22 +176,24 @@ def workload_role(
 
 def _trust(component: Component, args: _Identified, service_account: MaybeOutput[str]) -> pulumi.Output[str]:
     if args.oidc_provider_arn is not None:
-        return access.web_identity_trust(
+        return web_identity_trust(
             oidc_provider_arn=args.oidc_provider_arn,
             namespace=args.namespace,
             service_account=service_account,
         )
     asked = pulumi.InvokeOutputOptions(parent=component)
     account = aws.get_caller_identity_output(opts=asked).account_id
-    return access.pod_identity_trust(
+    return pod_identity_trust(
         account=account,
-        cluster_arn=pulumi.Output.format(
-            "arn:{0}:eks:{1}:{2}:cluster/{3}",
-            aws.get_partition_output(opts=asked).partition,
-            aws.get_region_output(opts=asked).region,
-            account,
-            args.cluster_name,
-        ),
+        cluster={
+            "eks-cluster-arn": pulumi.Output.format(
+                "arn:{0}:eks:{1}:{2}:cluster/{3}",
+                aws.get_partition_output(opts=asked).partition,
+                aws.get_region_output(opts=asked).region,
+                account,
+                args.cluster_name,
+            )
+        },
         namespace=args.namespace,
         service_account=service_account,
     )

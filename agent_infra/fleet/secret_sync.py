@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -12,6 +12,7 @@ from pulumi_kubernetes import apiextensions, helm
 
 from agent_infra.aws import policies
 from agent_infra.aws.secret_policies import read_statements
+from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import secret_objects
 from agent_infra.fleet.args import SyncedSecret
@@ -149,39 +150,16 @@ class SecretSync(Component):
                 {"Effect": "Allow", "Principal": {"AWS": args.controller_role_arn}, "Action": actions}
             )
         if args.oidc_provider_arn is not None:
-            return pulumi.Output.all(args.oidc_provider_arn, args.namespace).apply(self._web_identity)
-        account = aws.get_caller_identity_output(opts=self._asked).account_id
-        return policies.document(
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "pods.eks.amazonaws.com"},
-                "Action": actions,
-                # The tags are those that EKS sends: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html.
-                "Condition": {
-                    "StringEquals": {
-                        "aws:SourceAccount": account,
-                        "aws:RequestTag/eks-cluster-name": self._cluster_name,
-                        "aws:RequestTag/kubernetes-namespace": args.namespace,
-                        "aws:RequestTag/kubernetes-service-account": self._operator_name,
-                    }
-                },
-            }
-        )
-
-    def _web_identity(self, known: Sequence[str]) -> pulumi.Output[str]:
-        """The tokens of the operator's service account may be exchanged for it."""
-        provider, namespace = known
-        issuer = provider.partition(":oidc-provider/")[2]
-        account = f"system:serviceaccount:{namespace}:{self._operator_name}"
-        return policies.document(
-            {
-                "Effect": "Allow",
-                "Principal": {"Federated": provider},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
-                    "StringEquals": {f"{issuer}:sub": account, f"{issuer}:aud": "sts.amazonaws.com"}
-                },
-            }
+            return web_identity_trust(
+                oidc_provider_arn=args.oidc_provider_arn,
+                namespace=args.namespace,
+                service_account=self._operator_name,
+            )
+        return pod_identity_trust(
+            account=aws.get_caller_identity_output(opts=self._asked).account_id,
+            cluster={"eks-cluster-name": self._cluster_name},
+            namespace=args.namespace,
+            service_account=self._operator_name,
         )
 
     def _operator(self, role: aws.iam.Role | None, needed: list[pulumi.Resource]) -> helm.v3.Release:

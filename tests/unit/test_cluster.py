@@ -115,7 +115,7 @@ def test_extended_support_can_be_declined(cluster: Recorded) -> None:
         ({"subnet_ids": ["subnet-1"]}, "1 is too few"),
         ({"subnet_ids": ["subnet-1", "subnet-1"]}, "a subnet is there twice"),
         ({"log_types": ["audits"]}, "'audit'"),
-        ({"log_retention_days": 31}, "say 60"),
+        ({"log_retention_days": 31}, "say 30"),
         ({"cluster_name": "a b"}, "up to 100 letters"),
         ({"admins": {"ops": "arn:aws:sts::123456789012:assumed-role/ops/me"}}, "its role"),
         ({"compute": {"auto": False}}, "there is nothing else"),

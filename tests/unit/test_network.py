@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_infra import ArgsError, Network
-from agent_infra.aws.network_args import RETENTION_DAYS, tag_problem
+from agent_infra.aws.log_retention import RETENTION_DAYS
+from agent_infra.aws.network_args import tag_problem
 from tests.unit.components import made
 from tests.unit.recording import ZONES, Recorded, record
 
@@ -242,7 +243,7 @@ def test_a_network_tells_from_which_addresses_it_calls() -> None:
         ({"gateway_endpoints": ["sqs"]}, "gateway_endpoints.0: 'sqs' is wrong"),
         ({"gateway_endpoints": ["s3", "s3"]}, "named twice"),
         ({"flow_log_retention_days": 31}, "31 is wrong: logs are kept for one of 1, 3, 5"),
-        ({"flow_log_retention_days": 31}, "say 30, or null"),
+        ({"flow_log_retention_days": 31}, "say 30"),
         ({"subnet_tags": {"public": {"aws:team": "x"}}}, "begin with aws: are AWS's own"),
         ({"subnet_tags": {"secret": {}}}, "subnet_tags"),
         ({"cluster_name": "my cluster"}, "say an EKS cluster's name"),

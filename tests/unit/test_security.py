@@ -25,7 +25,7 @@ def rows() -> list[tuple[str, str, str, str, str]]:
 
 
 @cache
-def tests_of(file: Path) -> set[str]:
+def names_in(file: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)}
 
 
@@ -48,4 +48,4 @@ def test_a_control_is_met_by_a_test_that_exists_or_does_not_apply(
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", test)
     assert named, "a met control names its test"
     for file, name in named:
-        assert name in tests_of(ROOT / file), f"{file} has no {name}"
+        assert name in names_in(ROOT / file), f"{file} has no {name}"
