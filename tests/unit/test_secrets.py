@@ -95,7 +95,7 @@ def test_every_secret_says_whose_it_is() -> None:
 def test_names_by_path_are_the_environments_and_the_agent_types() -> None:
     args = {"values": {"llm": None}, "agents": {"support": {"crm": None}}, "environment": "prod"}
     recorded = made(Secrets, {**args, "naming": "by-path"})
-    assert [item.inputs["name"] for item in recorded.of(SECRET)] == ["prod/llm", "prod/support/crm"]
+    assert {item.inputs["name"] for item in recorded.of(SECRET)} == {"prod/llm", "prod/support/crm"}
 
 
 def test_a_secret_is_found_by_its_path_and_an_agent_type_finds_its_own() -> None:
