@@ -72,7 +72,7 @@ _OF_NEW_ONES: Final = (
 class EksClusterOptions(Args):
     """What an environment may say about its cluster."""
 
-    version: KubernetesVersion = "1.34"
+    version: KubernetesVersion = "1.35"
     """Kubernetes' version. EKS upgrades by one minor version at a time and never back; so does this."""
     public_access: Annotated[
         Sequence[Annotated[str, AfterValidator(_range)]], Field(max_length=_MOST_RANGES)

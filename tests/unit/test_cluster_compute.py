@@ -40,7 +40,7 @@ class TestNodeGroups:
     def test_nodes_are_in_the_private_subnets_and_of_the_clusters_version(self) -> None:
         inputs = with_group().one(NODE_GROUP, "it-general").inputs
         assert inputs["subnetIds"] == ["subnet-1", "subnet-2"]
-        assert inputs["version"] == "1.34"
+        assert inputs["version"] == "1.35"
         assert inputs["capacityType"] == "ON_DEMAND"
         assert inputs["scalingConfig"] == {"minSize": 2, "maxSize": 4, "desiredSize": 2}
 
