@@ -84,23 +84,41 @@ def test_prods_fleet_is_built_into_its_own_registry_and_deployed_by_digest(prod:
     assert "@sha256:" in template["spec"]["containers"][0]["image"]
 
 
+#: What cannot be made again out of the program.
+HOLDS_DATA = (
+    "aws:ecr/repository:Repository",
+    "aws:eks/cluster:Cluster",
+    "aws:elasticache/replicationGroup:ReplicationGroup",
+    "aws:rds/instance:Instance",
+    "aws:s3/bucket:Bucket",
+    "aws:sqs/queue:Queue",
+)
+
+
 def test_what_holds_data_is_protected_in_prod_and_not_in_its_rehearsal(prod: Recorded) -> None:
     rehearsed = platform("prod", rehearsal=True)
+    for type in HOLDS_DATA:
+        assert {item.protect for item in prod.of(type)} == {True}, type
+        assert {item.protect for item in rehearsed.of(type)} == {False}, type
+    assert prod.one("aws:rds/instance:Instance").inputs["deletionProtection"] is True
+    assert prod.one("aws:eks/cluster:Cluster").inputs["deletionProtection"] is True
+    assert prod.one("aws:s3/bucket:Bucket").inputs["forceDestroy"] is False
+    windows = {item.inputs["recoveryWindowInDays"] for item in prod.of("aws:secretsmanager/secret:Secret")}
+    assert windows == {30}
+    assert len(rehearsed.resources) == len(prod.resources)
 
-    def protection(recorded: Recorded) -> tuple[Any, ...]:
-        return (
-            recorded.one("aws:rds/instance:Instance").inputs["deletionProtection"],
-            recorded.one("aws:elasticache/replicationGroup:ReplicationGroup").protect,
-            not recorded.one("aws:s3/bucket:Bucket").inputs["forceDestroy"],
-            recorded.one("aws:eks/cluster:Cluster").inputs.get("deletionProtection", False),
-            recorded.one("aws:ecr/repository:Repository").inputs["forceDelete"] is False,
-        )
 
-    assert protection(prod) == (True,) * 5
-    assert protection(rehearsed) == (False,) * 5
-    assert [(item.type, item.name) for item in rehearsed.resources] and len(rehearsed.resources) == len(
-        prod.resources
-    )
+def test_prod_outlives_the_loss_of_a_zone(prod: Recorded) -> None:
+    subnets = prod.of("aws:ec2/subnet:Subnet")
+    assert len({item.inputs["availabilityZone"] for item in subnets}) == 3
+    assert len(prod.of("aws:ec2/natGateway:NatGateway")) == 3
+    assert prod.one("aws:rds/instance:Instance").inputs["multiAz"] is True
+    cache = prod.one("aws:elasticache/replicationGroup:ReplicationGroup").inputs
+    assert (cache["multiAzEnabled"], cache["automaticFailoverEnabled"]) == (True, True)
+    for deployment in prod.of("kubernetes:apps/v1:Deployment"):
+        pod = deployment.inputs["spec"]["template"]["spec"]
+        keys = {item["topologyKey"] for item in pod["topologySpreadConstraints"]}
+        assert "topology.kubernetes.io/zone" in keys
 
 
 def test_the_users_keys_reach_the_secret_and_absent_ones_are_left_out(local: Recorded) -> None:
