@@ -26,16 +26,10 @@ from agent_infra.fleet.args import (
     SecretKey,
     Worker,
 )
+from agent_infra.fleet.secret_sync_args import SecretArn
 
 VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
 SecretName = FleetName
-SecretArn = Annotated[
-    str,
-    shaped(
-        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+",
-        "a secret's ARN, such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:llm-AbCdEf",
-    ),
-]
 RepositoryUrl = Annotated[
     str,
     shaped(
@@ -170,14 +164,26 @@ class FleetSettings(Args):
     model: str | None = None
     secrets: Mapping[SecretName, SecretSettings] = {}
     """Secrets of this fleet alone."""
-    llm_secret: str | None = None
+    llm_secret: SecretName | None = None
     """Which secret, its own or the environment's, holds the keys of the LLM's vendors."""
-    synced_secrets: Sequence[str] = ()
+    synced_secrets: Sequence[SecretName] = ()
     """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""
     identity: Literal["pod-identity", "irsa"] = "pod-identity"
     """How its pods get their AWS role: EKS Pod Identity, or IRSA, which Fargate needs (`cluster.irsa`)."""
     environment: Mapping[VariableName, str] = {}
     secret_environment: Mapping[VariableName, SecretKey] = {}
+
+    def kubernetes_name(self, fleet: str, secret: str) -> str:
+        """What a synced secret is called in Kubernetes; one of the fleet's own by both names."""
+        return f"{fleet}-{secret}" if secret in self.secrets else secret
+
+    @model_validator(mode="after")
+    def _queues_are_for_workers(self) -> Self:
+        if self.worker is None and self.queue.model_fields_set:
+            raise ValueError(
+                "`queue` is for workers, and `worker` is not said; add `worker: {}`, or leave `queue` out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tries_fit_into_the_queue(self) -> Self:

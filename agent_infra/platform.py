@@ -11,12 +11,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from agent_infra.aws.cluster import EksCluster, EksClusterArgs, EksClusterOptions
-from agent_infra.aws.network import Network, NetworkArgs, NetworkOptions
-from agent_infra.aws.queue import WorkQueue, WorkQueueArgs, WorkQueueOptions
-from agent_infra.aws.registry import Registry, RegistryArgs, RegistryOptions
+from agent_infra.aws.cluster import EksCluster, EksClusterOptions
+from agent_infra.aws.network import Network, NetworkOptions
+from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
+from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.aws.secrets import Secrets
-from agent_infra.component import Args, Component
+from agent_infra.component import Args, ArgsError, Component, Problem
 from agent_infra.fleet import (
     AgentFleet,
     AgentFleetArgs,
@@ -26,9 +26,9 @@ from agent_infra.fleet import (
 )
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
-from agent_infra.platform_secrets import PlatformSecrets, kubernetes_name
+from agent_infra.platform_secrets import PlatformSecrets
 from agent_infra.settings import Settings
-from agent_infra.stores import Place, Stores, make_stores, said
+from agent_infra.stores import Place, Stores, check_stores, make_stores, said
 
 #: What the namespace's pods must satisfy: https://kubernetes.io/docs/concepts/security/pod-security-standards/.
 POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
@@ -88,6 +88,9 @@ class AgentPlatform(Component):
     ) -> None:
         self._args = args = AgentPlatformArgs.parse(args, owner=f"AgentPlatform {name!r}")
         self._settings = settings = args.settings
+        # Before anything is made: a resource that was registered is made, even where the program fails later.
+        check_stores(settings)
+        self._check_contexts()
         super().__init__("AgentPlatform", name, opts, tags=settings.tags)
         self._shared_tags = {"environment": settings.environment, **settings.tags}
         self._cluster_name = f"{name}-{settings.environment}"
@@ -109,18 +112,31 @@ class AgentPlatform(Component):
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
 
+    def _check_contexts(self) -> None:
+        for fleet, spec in self._settings.fleets.items():
+            if isinstance(spec.image, str) or self._context(spec.image).is_dir():
+                continue
+            problem = (
+                f"{self._context(spec.image)} is no directory; say one that is relative to the project's, "
+                "such as agent_app"
+            )
+            raise ArgsError("AgentPlatform", [Problem(f"fleets.{fleet}.image.context", problem)])
+
+    def _context(self, image: BuildSettings) -> Path:
+        return Path(os.path.normpath(Path(self._args.project_dir) / image.context))
+
     def _network(self) -> Network | None:
         options = self._settings.network
         if options is None:
             return None
         return Network(
             f"{self._name}-network",
-            NetworkArgs(
+            {
                 **said(options, NetworkOptions),
-                cluster_name=self._cluster_name if self._settings.cluster else None,
-                alarms=self._settings.alarms,
-                tags=self._shared_tags,
-            ),
+                "cluster_name": self._cluster_name if self._settings.cluster else None,
+                "alarms": self._settings.alarms,
+                "tags": self._shared_tags,
+            },
             self._opts(),
         )
 
@@ -130,16 +146,16 @@ class AgentPlatform(Component):
             return None
         return EksCluster(
             f"{self._name}-cluster",
-            EksClusterArgs(
+            {
                 **said(options, EksClusterOptions),
-                subnet_ids=self.network.private_subnet_ids if self.network else [],
-                cluster_name=None if options.existing else self._cluster_name,
-                keda_queue_arns=[queue.arn for queue in self._to_queues.values() if queue]
+                "subnet_ids": self.network.private_subnet_ids if self.network else [],
+                "cluster_name": None if options.existing else self._cluster_name,
+                "keda_queue_arns": [queue.arn for queue in self._to_queues.values() if queue]
                 if options.keda
                 else [],
-                deletion_protection=self._settings.protect,
-                tags=self._shared_tags,
-            ),
+                "deletion_protection": self._settings.protect,
+                "tags": self._shared_tags,
+            },
             self._opts(),
         )
 
@@ -174,14 +190,14 @@ class AgentPlatform(Component):
     def _queue(self, fleet: str, spec: FleetSettings) -> WorkQueue:
         return WorkQueue(
             f"{self._name}-{fleet}-tasks",
-            WorkQueueArgs(
+            {
                 **said(spec.queue, WorkQueueOptions),
-                task_timeout=spec.task_timeout,
-                kms_key_arn=self._settings.kms_key_arn,
-                alarms=self._settings.alarms,
-                deletion_protection=self._settings.protect,
-                tags=self._shared_tags,
-            ),
+                "task_timeout": spec.task_timeout,
+                "kms_key_arn": self._settings.kms_key_arn,
+                "alarms": self._settings.alarms,
+                "deletion_protection": self._settings.protect,
+                "tags": self._shared_tags,
+            },
             self._opts(),
         )
 
@@ -201,7 +217,7 @@ class AgentPlatform(Component):
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
         llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
-        synced = [kubernetes_name(self._settings, fleet, key) for key in spec.synced_secrets]
+        synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
             image=self._image(fleet, spec.image),
             fleet_name=fleet,
@@ -236,7 +252,7 @@ class AgentPlatform(Component):
             return image
         repository = image.repository_url or self._registry(fleet).repository_url
         token = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        context = Path(os.path.normpath(Path(self._args.project_dir) / image.context))
+        context = self._context(image)
         return ImageBuild(
             context=str(context),
             repository_url=repository,
@@ -251,12 +267,12 @@ class AgentPlatform(Component):
     def _registry(self, fleet: str) -> Registry:
         return Registry(
             f"{self._name}-{fleet}-images",
-            RegistryArgs(
+            {
                 **said(self._settings.registry, RegistryOptions),
-                kms_key_arn=self._settings.kms_key_arn,
-                deletion_protection=self._settings.protect,
-                tags=self._shared_tags,
-            ),
+                "kms_key_arn": self._settings.kms_key_arn,
+                "deletion_protection": self._settings.protect,
+                "tags": self._shared_tags,
+            },
             self._opts(),
         )
 

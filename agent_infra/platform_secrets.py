@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 
 from agent_infra.aws.cluster import EksCluster
-from agent_infra.aws.secrets import Secrets, SecretsArgs, SecretsOptions
+from agent_infra.aws.secrets import Secrets, SecretsOptions
 from agent_infra.component import MaybeOutput
-from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
+from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import SecretSettings
 from agent_infra.settings import Settings
 from agent_infra.stores import said
@@ -43,20 +43,20 @@ class PlatformSecrets:
         self._variables = variables
         self.made = Secrets(
             f"{name}-secrets",
-            SecretsArgs(
+            {
                 **said(settings.secret_store, SecretsOptions),
-                values=self._contents(settings.secrets),
-                agents={
+                "values": self._contents(settings.secrets),
+                "agents": {
                     fleet: contents
                     for fleet, spec in settings.fleets.items()
                     if (contents := self._contents(spec.secrets))
                 },
-                environment=settings.environment,
-                kms_key_arn=settings.kms_key_arn,
-                recovery_days=30 if settings.protect else 0,
-                alarms=settings.alarms,
-                tags=tags,
-            ),
+                "environment": settings.environment,
+                "kms_key_arn": settings.kms_key_arn,
+                "recovery_days": 30 if settings.protect else 0,
+                "alarms": settings.alarms,
+                "tags": tags,
+            },
             opts,
         )
 
@@ -91,6 +91,12 @@ class PlatformSecrets:
             found.update({f"{fleet}/{key}": self.find(fleet, key).arn for key in spec.secrets})
         return found
 
+    @property
+    def _on_fargate(self) -> bool:
+        """Whether pods cannot get a role by Pod Identity."""
+        cluster = self._settings.cluster
+        return cluster is not None and cluster.compute.on_fargate_alone
+
     def synced(
         self, name: str, cluster: EksCluster, opts: pulumi.ResourceOptions, tags: Mapping[str, str]
     ) -> SecretSync | None:
@@ -99,7 +105,7 @@ class PlatformSecrets:
         A fleet's secret `llm` is called `llm` in Kubernetes, and one of its own `<fleet>-llm`.
         """
         wanted = {
-            kubernetes_name(self._settings, fleet, key): self.find(fleet, key)
+            spec.kubernetes_name(fleet, key): self.find(fleet, key)
             for fleet, spec in self._settings.fleets.items()
             for key in spec.synced_secrets
         }
@@ -108,27 +114,23 @@ class PlatformSecrets:
         sync = self._settings.secret_sync
         return SecretSync(
             f"{name}-sync",
-            SecretSyncArgs(
-                secrets={
-                    key: SecretSource(arn=found.arn, version=found.version) for key, found in wanted.items()
+            {
+                "secrets": {
+                    key: {"arn": found.arn, "version": found.version} for key, found in wanted.items()
                 },
-                cluster_name=cluster.name if sync.install else None,
-                namespace=self._settings.namespace,
-                region=self._settings.region,
-                kms_key_arns=_once([found.kms_key_arn for found in wanted.values()]),
-                refresh_seconds=sync.refresh_seconds,
-                install=sync.install,
-                controller_role_arn=sync.controller_role_arn,
-                restart=sync.restart,
-                tags=tags,
-            ),
+                "cluster_name": cluster.name if sync.install else None,
+                "oidc_provider_arn": cluster.oidc_provider_arn if self._on_fargate else None,
+                "namespace": self._settings.namespace,
+                "region": self._settings.region,
+                "kms_key_arns": _once([found.kms_key_arn for found in wanted.values()]),
+                "refresh_seconds": sync.refresh_seconds,
+                "install": sync.install,
+                "controller_role_arn": sync.controller_role_arn,
+                "restart": sync.restart,
+                "tags": tags,
+            },
             opts,
         )
-
-
-def kubernetes_name(settings: Settings, fleet: str, key: str) -> str:
-    """What a fleet's synced secret is called in Kubernetes."""
-    return f"{fleet}-{key}" if key in settings.fleets[fleet].secrets else key
 
 
 def _once(keys: list[MaybeOutput[str] | None]) -> list[MaybeOutput[str]]:

@@ -56,7 +56,7 @@ class Settings(Args):
     region: Region
     """The key `aws:region`."""
     protect: bool = True
-    """Whether what holds data is protected from deletion and leaves a last snapshot behind."""
+    """Whether AWS and Pulumi refuse to delete what holds data. Without, deleting leaves nothing."""
     tags: Mapping[str, str] = {}
     """On everything that AWS can tag."""
     namespace: FleetName = "agents"
@@ -65,7 +65,7 @@ class Settings(Args):
     """null: none is made; then the cluster and the data services are existing ones or left out."""
     cluster: EksClusterOptions | None = EksClusterOptions()
     """null: none is made, and there are no fleets."""
-    clients: Mapping[str, SecurityGroupId] = {}
+    clients: Mapping[FleetName, SecurityGroupId] = {}
     """Who else may connect to the cache and the database: a name of one's choice to a security group's id."""
     cache: CacheSettings | None = None
     database: DatabaseSettings | None = None
@@ -90,6 +90,16 @@ class Settings(Args):
                 f"fleets {', '.join(self.fleets)} run in a cluster, and `cluster` is null; name the one that "
                 "is there with `cluster: {existing: ...}`, or leave `cluster` out for a new one"
             )
+        if "cluster" in self.clients:
+            raise ValueError(
+                "clients.cluster is the cluster's own, which may connect already; call it otherwise"
+            )
+        if self.cluster and self.cluster.existing and self.network and not self.network.existing:
+            raise ValueError(
+                "`cluster.existing` is in a network of its own, and `network` would make another; say "
+                "`network: {existing: ...}` with that cluster's VPC, or `network: null` where nothing is "
+                "made in it"
+            )
         made = [
             name
             for name, part in (("cluster", self.cluster), ("cache", self.cache), ("database", self.database))
@@ -105,16 +115,35 @@ class Settings(Args):
     @model_validator(mode="after")
     def _secrets_exist(self) -> Self:
         for name, fleet in self.fleets.items():
-            wanted = {"llm_secret": [fleet.llm_secret] if fleet.llm_secret else []}
-            wanted["synced_secrets"] = list(fleet.synced_secrets)
-            for setting, keys in wanted.items():
-                for key in keys:
-                    if key not in {**self.secrets, **fleet.secrets}:
-                        known = ", ".join({**self.secrets, **fleet.secrets}) or "none"
-                        raise ValueError(
-                            f"fleets.{name}.{setting} names {key!r}, which `secrets` does not have (it has "
-                            f"{known}); add `secrets: {{{key}: {{}}}}`"
-                        )
+            known = {**self.secrets, **fleet.secrets}
+            for setting, keys in (
+                ("llm_secret", [fleet.llm_secret]),
+                ("synced_secrets", fleet.synced_secrets),
+            ):
+                # What was written is not repeated: people put the secret itself where its name belongs.
+                if any(key is not None and key not in known for key in keys):
+                    raise ValueError(
+                        f"fleets.{name}.{setting} names a secret that `secrets` does not have (it has "
+                        f"{', '.join(known) or 'none'}); add it there, such as `secrets: {{llm: {{}}}}`"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        taken: dict[str, str] = {}
+        for name, fleet in self.fleets.items():
+            for key in fleet.synced_secrets:
+                owner = f"fleets.{name}.secrets.{key}" if key in fleet.secrets else f"secrets.{key}"
+                called = fleet.kubernetes_name(name, key)
+                if taken.setdefault(called, owner) != owner:
+                    raise ValueError(
+                        f"{taken[called]} and {owner} would both be the Kubernetes secret {called!r}; rename "
+                        "one"
+                    )
+            if fleet.worker is not None and f"{name}-worker" in self.fleets:
+                raise ValueError(
+                    f"fleets.{name}-worker would have the name of the workers of fleets.{name}; rename one"
+                )
         return self
 
     @model_validator(mode="after")
@@ -123,7 +152,7 @@ class Settings(Args):
         if cluster is None:
             return self
         for name, fleet in self.fleets.items():
-            if fleet.identity == "irsa" and not cluster.irsa:
+            if fleet.identity == "irsa" and not (cluster.irsa or _issuer_is_known(cluster)):
                 raise ValueError(
                     f"fleets.{name}.identity is irsa, and the cluster has no OIDC provider; add "
                     "`irsa: true` to `cluster`"
@@ -204,9 +233,27 @@ def _decoded(text: str) -> Any:
     return text
 
 
+def _issuer_is_known(cluster: EksClusterOptions) -> bool:
+    return cluster.existing is not None and cluster.existing.oidc_provider_arn is not None
+
+
+#: Where people put secrets, rightly or not.
+_SENSITIVE = frozenset(
+    {
+        "secrets",
+        "environment",
+        "secret_environment",
+        "arguments",
+        "existing",
+        "llm_secret",
+        "synced_secrets",
+    }
+)
+
+
 def _may_be_secret(names: Sequence[str]) -> bool:
-    """Where people put secrets, rightly or not; what they wrote there is not repeated."""
-    return "secrets" in names or "environment" in names or "arguments" in names
+    """Whether what was written there is not repeated."""
+    return bool(_SENSITIVE & set(names)) or list(names) in (["cache"], ["database"])
 
 
 def _renamed(problem: Problem, prefix: str) -> Problem:

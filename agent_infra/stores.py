@@ -48,55 +48,73 @@ def make_stores(
     name: str, settings: Settings, place: Place | None, opts: pulumi.ResourceOptions, tags: Mapping[str, str]
 ) -> Stores:
     """The data services that the settings ask for; `place` may be missing where none is made."""
-    shared = {"deletion_protection": settings.protect, "tags": tags}
-    placed: dict[str, Any] = {**shared, "alarms": settings.alarms, **(vars(place) if place else {})}
+    plan = planned(settings, place, tags)
+    to_cache = settings.cache and settings.cache.existing
+    to_database = settings.database and settings.database.existing
+    to_bucket = settings.storage and settings.storage.existing
     cache = database = storage = None
-    to_cache = to_database = to_bucket = None
-    if settings.cache:
-        to_cache = settings.cache.existing
-        if to_cache is None:
-            cache = RedisCache(
-                f"{name}-cache", RedisCacheArgs(**said(settings.cache, RedisCacheOptions), **placed), opts
-            )
-            to_cache = CacheConnection(url=cache.url, secret_arn=cache.secret_arn)
-    if settings.database:
-        to_database = settings.database.existing
-        if to_database is None:
-            database = Database(
-                f"{name}-database",
-                DatabaseArgs(
-                    **said(settings.database, DatabaseOptions), fleets=processes(settings), **placed
-                ),
-                opts,
-            )
-            to_database = DatabaseConnection(
-                url=database.url,
-                secret_arn=database.secret_arn,
-                secret_kms_key_arn=database.secret_kms_key_arn,
-                pool_size=database.pool_size,
-            )
-    if settings.storage:
-        to_bucket = settings.storage.existing
-        if to_bucket is None:
-            storage = ArtifactStore(
-                f"{name}-storage",
-                ArtifactStoreArgs(
-                    **said(settings.storage, ArtifactStoreOptions),
-                    kms_key_arn=settings.kms_key_arn,
-                    alarms=settings.alarms,
-                    **shared,
-                ),
-                opts,
-            )
-            to_bucket = BucketConnection(
-                name=storage.bucket, arn=storage.arn, kms_key_arn=storage.kms_key_arn
-            )
+    if "cache" in plan:
+        cache = RedisCache(f"{name}-cache", plan["cache"], opts)
+        to_cache = CacheConnection(url=cache.url, secret_arn=cache.secret_arn)
+    if "database" in plan:
+        database = Database(f"{name}-database", plan["database"], opts)
+        to_database = DatabaseConnection(
+            url=database.url,
+            secret_arn=database.secret_arn,
+            secret_kms_key_arn=database.secret_kms_key_arn,
+            pool_size=database.pool_size,
+        )
+    if "storage" in plan:
+        storage = ArtifactStore(f"{name}-storage", plan["storage"], opts)
+        to_bucket = BucketConnection(name=storage.bucket, arn=storage.arn, kms_key_arn=storage.kms_key_arn)
     return Stores(cache, database, storage, to_cache, to_database, to_bucket)
+
+
+def planned(settings: Settings, place: Place | None, tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The arguments of the data services that are made, by their settings' key."""
+    shared: dict[str, Any] = {
+        "deletion_protection": settings.protect,
+        "alarms": settings.alarms,
+        "tags": tags,
+    }
+    placed = {**shared, **(vars(place) if place else {})}
+    plan: dict[str, dict[str, Any]] = {}
+    if settings.cache and settings.cache.existing is None:
+        plan["cache"] = {**said(settings.cache, RedisCacheOptions), **placed}
+    if settings.database and settings.database.existing is None:
+        plan["database"] = {
+            **said(settings.database, DatabaseOptions),
+            "fleets": processes(settings),
+            **placed,
+        }
+    if settings.storage and settings.storage.existing is None:
+        plan["storage"] = {
+            **said(settings.storage, ArtifactStoreOptions),
+            "kms_key_arn": settings.kms_key_arn,
+            **shared,
+        }
+    return plan
+
+
+def check_stores(settings: Settings) -> None:
+    """Refuses what the components would refuse, before anything of the platform is made.
+
+    Raises:
+        ArgsError: a part is impossible, such as a database that is too small for the fleets.
+    """
+    zones = settings.network.zones if settings.network else 2
+    count = zones if isinstance(zones, int) else len(zones)
+    somewhere = Place(vpc_id="vpc-0", subnet_ids=[f"subnet-{n}" for n in range(count)], clients={})
+    models = {"cache": RedisCacheArgs, "database": DatabaseArgs, "storage": ArtifactStoreArgs}
+    for part, args in planned(settings, somewhere, {}).items():
+        models[part].parse(args, owner=part)
 
 
 def said(settings: Args, options: type[Args]) -> dict[str, Any]:
     """What the settings of a part say of its component's options."""
-    return {name: getattr(settings, name) for name in options.model_fields}
+    return {
+        name: getattr(settings, name) for name in options.model_fields if name in settings.model_fields_set
+    }
 
 
 def processes(settings: Settings) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pulumi
 from pydantic import AfterValidator, Field, model_validator
@@ -107,10 +108,29 @@ class SyncedSecret(Args):
     """Whether a pod starts without it."""
 
 
+def _address(*schemes: str) -> AfterValidator:
+    """Checks a data service's address: a password in it would be told in state and settings."""
+
+    def check(url: MaybeOutput[str]) -> MaybeOutput[str]:
+        if isinstance(url, pulumi.Output):
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"say an address such as {schemes[0]}://host.example.com")
+        if parts.password is not None or "password" in parse_qs(parts.query):
+            raise ValueError(
+                'the address holds a password; put it as {"password": "..."} into a secret in Secrets '
+                "Manager, and name that in `secret_arn`"
+            )
+        return url
+
+    return AfterValidator(check)
+
+
 class CacheConnection(Args):
     """A Redis that the fleet uses, such as a `RedisCache`'s."""
 
-    url: MaybeOutput[str]
+    url: Annotated[MaybeOutput[str], _address("rediss", "redis")]
     secret_arn: MaybeOutput[str] | None = None
     secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """The key of one's own that encrypts the secret; AWS's managed one asks for no permission."""
@@ -119,7 +139,7 @@ class CacheConnection(Args):
 class DatabaseConnection(Args):
     """A Postgres that the fleet uses, such as a `Database`'s."""
 
-    url: MaybeOutput[str]
+    url: Annotated[MaybeOutput[str], _address("postgresql", "postgres")]
     secret_arn: MaybeOutput[str] | None = None
     pool_size: int | None = Field(default=None, ge=0, le=100)
     """The connections that each process may keep; 0 keeps none between uses, None is the service's own."""

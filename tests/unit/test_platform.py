@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pulumi
 import pytest
 import yaml
 
-from agent_infra import AgentPlatform, AgentPlatformArgs, Settings, secret_variables
+from agent_infra import AgentPlatform, AgentPlatformArgs, ArgsError, Settings, secret_variables
 from tests.unit.components import KEY, as_text
 from tests.unit.recording import Recorded, record
 
@@ -201,7 +202,7 @@ def test_a_part_that_exists_is_used_and_none_is_made(
     change: dict[str, Any], type: str, variable: str, said: str
 ) -> None:
     recorded = platform("prod", change=change)
-    own = [item for item in recorded.of(type) if not item.name.startswith("agents-cache")]
+    own = [item for item in recorded.of(type) if item.name != "agents-cache-password"]
     assert own == []
     assert recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"][variable] == said
 
@@ -291,6 +292,40 @@ def test_a_cluster_that_exists_is_used_beside_a_network_that_exists() -> None:
     assert recorded.of("aws:eks/cluster:Cluster") == []
     association = recorded.one("aws:eks/podIdentityAssociation:PodIdentityAssociation", "support-role")
     assert association.inputs["clusterName"] == "shared"
+
+
+def test_a_serverless_cache_can_be_said() -> None:
+    recorded = platform("prod", change={"cache": {"serverless": {"max_storage_gb": 5}}})
+    assert len(recorded.of("aws:elasticache/serverlessCache:ServerlessCache")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"fleets": {"support": {"image": {"context": "agnt_app"}}}},
+            r"fleets\.support\.image\.context: .*agnt_app is no directory; say one",
+        ),
+        (
+            {"fleets": {"support": {"image": "a", "replicas": {"max": 900}}}},
+            r"database: 901 processes \(support 901\) with 2 connections each need 1802",
+        ),
+    ],
+)
+def test_what_is_impossible_is_refused_before_anything_is_made(change: dict[str, Any], said: str) -> None:
+    made: list[str] = []
+
+    def program() -> None:
+        values = {"environment": "prod", "region": "eu-central-1", "database": {}, **change}
+        settings = Settings.model_validate(values)
+        try:
+            AgentPlatform("agents", AgentPlatformArgs(settings=settings, project_dir=str(ROOT)))
+        except ArgsError as error:
+            made.append(str(error))
+
+    recorded = record(program)
+    assert re.search(said, made[0])
+    assert recorded.resources == []
 
 
 def test_every_part_can_be_left_out() -> None:

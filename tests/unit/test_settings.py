@@ -113,7 +113,7 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "llm_secret": "keys"}}},
-            "fleets.support.llm_secret names 'keys', which `secrets` does not have",
+            "fleets.support.llm_secret names a secret that `secrets` does not have",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "worker": {}}}},
@@ -130,11 +130,11 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ),
         (
             {"agent-infra:secrets": {"llm": {"existing": "arn:llm"}}},
-            "agent-infra:secrets.llm.existing: is wrong: say a secret's ARN, such as arn:aws:secretsmanager",
+            "agent-infra:secrets.llm.existing: is wrong: say a secret's whole ARN, such as arn:aws:",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "synced_secrets": ["crm"]}}},
-            "fleets.support.synced_secrets names 'crm', which `secrets` does not have (it has none)",
+            "fleets.support.synced_secrets names a secret that `secrets` does not have (it has none)",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "identity": "irsa"}}},
@@ -154,10 +154,46 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             },
             "would drop a task before its last try",
         ),
+        (
+            {"agent-infra:database": {"existing": {"url": "postgresql://u:p@host/db"}}},
+            "the address holds a password; put it as",
+        ),
+        (
+            {"agent-infra:cache": {"existing": {"url": "host:6379"}}},
+            "say an address such as rediss://host.example.com",
+        ),
+        (
+            {"agent-infra:cluster": {"existing": {"name": "shared"}}},
+            "`cluster.existing` is in a network of its own, and `network` would make another",
+        ),
+        ({"agent-infra:clients": {"cluster": "sg-0123456789abcdef"}}, "clients.cluster is the cluster's own"),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "queue": {"max_receives": 7}}}},
+            "`queue` is for workers, and `worker` is not said; add `worker: {}`",
+        ),
+        (
+            {
+                "agent-infra:database": {},
+                "agent-infra:fleets": {
+                    "x": {"image": "a", "worker": {}},
+                    "x-worker": {"image": "a"},
+                },
+            },
+            "fleets.x-worker would have the name of the workers of fleets.x; rename one",
+        ),
+        (
+            {
+                "agent-infra:fleets": {
+                    "a": {"image": "a", "secrets": {"b-c": {}}, "synced_secrets": ["b-c"]},
+                    "a-b": {"image": "a", "secrets": {"c": {}}, "synced_secrets": ["c"]},
+                }
+            },
+            "fleets.a.secrets.b-c and fleets.a-b.secrets.c would both be the Kubernetes secret 'a-b-c'",
+        ),
         ({"agent-infra:clients": {"bastion": "bastion"}}, "say a security group's id, such as sg-"),
         ({"agent-infra:cluster": {"version": 1.34}}, "put it in quotes"),
         ({"agent-infra:protect": "maybe"}, "agent-infra:protect: 'maybe' is wrong: it must be true or false"),
-        ({"agent-infra:cache": "yes"}, "agent-infra:cache: 'yes' is wrong: it must be a mapping"),
+        ({"agent-infra:cache": "yes"}, "agent-infra:cache: is wrong: it must be a mapping"),
         ({"aws:region": "europe"}, "aws:region: 'europe' is wrong: say an AWS region, such as eu-central-1"),
     ],
 )
@@ -188,6 +224,13 @@ def test_all_problems_are_told_at_once() -> None:
         {"agent-infra:secrets": {"llm": {"from_environment": "sk-hidden"}}},
         {"agent-infra:secrets": {"llm": {"from_environment": ["sk-hidden"]}}},
         {"agent-infra:fleets": {"a": {"image": "a", "environment": {"KEY": ["sk-hidden"]}}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "secret_environment": {"KEY": "sk-hidden"}}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "llm_secret": "sk-hidden"}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "synced_secrets": "sk-hidden"}}},
+        {"agent-infra:cache": {"existing": {"url": "rediss://:sk-hidden@host:6379"}}},
+        {"agent-infra:cache": "rediss://:sk-hidden@host:6379"},
+        {"agent-infra:database": {"existing": {"url": "postgresql://host/db?password=sk-hidden"}}},
+        {"agent-infra:database": {"existing": "postgresql://u:sk-hidden@host/db"}},
     ],
 )
 def test_what_may_be_secret_is_never_repeated(config: dict[str, Any]) -> None:
