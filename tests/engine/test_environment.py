@@ -98,7 +98,8 @@ def test_a_changed_setting_updates_just_what_it_should(
 ) -> None:
     def more_replicas(config: dict[str, Any]) -> None:
         (fleet,) = config["agent-infra:fleets"].values()
-        fleet["replicas"] = {"min": 3, "max": 10}
+        # No more than the database has connections for, or each process gets fewer.
+        fleet["replicas"] = {"min": 3, "max": 4}
 
     change_settings(environment.project, "local", more_replicas)
     steps = Steps()
