@@ -5,7 +5,7 @@ import pulumi
 from agent_infra import EksCluster, Network, WorkQueue
 
 network = Network("net", {"zones": 2, "nat": "one", "flow_log_retention_days": None})
-queue = WorkQueue("tasks", {"task_timeout": 900})
+queue = WorkQueue("tasks", {"task_timeout": 900, "deletion_protection": False})
 cluster = EksCluster(
     "agents",
     {
