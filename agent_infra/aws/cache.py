@@ -30,8 +30,8 @@ class RedisCache(Component):
 
     Makes the replication group (or the serverless cache), its subnet and parameter groups, its user in
     a user group, a security group that lets `clients` in, and a Secrets Manager secret
-    `{"password": ...}`. The password is made once; it is changed by changing the secret, and the next
-    `up` brings it to the cache. The user is called `default`, so that clients need the password alone.
+    `{"password": ...}`. The password is made once; another `password_version` draws another one, for the
+    secret and the cache alike. The user is called `default`, so that clients need the password alone.
 
     Raises:
         ArgsError: an argument is wrong.
@@ -146,7 +146,7 @@ class RedisCache(Component):
             snapshot_retention_limit=args.snapshot_retention_days,
             snapshot_window=args.snapshot_window,
             snapshot_name=args.restore_snapshot,
-            final_snapshot_identifier=f"{self._stack_name}-final" if args.deletion_protection else None,
+            final_snapshot_identifier=f"{self._id}-final" if args.deletion_protection else None,
             maintenance_window=args.maintenance_window,
             log_delivery_configurations=self._logs(),
             auto_minor_version_upgrade=True,
@@ -162,7 +162,7 @@ class RedisCache(Component):
         for node in range(1, 2 + args.replicas):
             watch(
                 self,
-                [*cache_alarms.NODE, *([cache_alarms.REPLICA] if args.replicas else [])],
+                [*cache_alarms.node(args.node_type), *([cache_alarms.REPLICA] if args.replicas else [])],
                 alarms=args.alarms,
                 namespace="AWS/ElastiCache",
                 dimensions={"CacheClusterId": pulumi.Output.concat(cache.id, f"-{node:03}")},
@@ -246,8 +246,9 @@ class RedisCache(Component):
             tags=self._tags(name),
             opts=self._opts(),
         )
+        number = self._args.password_version
         version = aws.secretsmanager.SecretVersion(
-            name,
+            name if number == 1 else f"{name}-{number}",
             secret_id=kept.id,
             secret_string=secret(
                 fresh.random_password.apply(lambda password: json.dumps({"password": password}))

@@ -7,7 +7,23 @@ from __future__ import annotations
 
 from agent_infra.aws.alarms import Watch
 
-NODE = (
+#: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ParameterGroups.Engine.html, `maxclients`.
+_SMALL, _SMALL_CONNECTIONS, _CONNECTIONS = ("cache.t4g.", "cache.t3."), 20_000, 65_000
+
+
+def node(node_type: str) -> tuple[Watch, ...]:
+    """What is watched of each node."""
+    limit = _SMALL_CONNECTIONS if node_type.startswith(_SMALL) else _CONNECTIONS
+    connections = Watch(
+        "connections",
+        "CurrConnections",
+        int(0.8 * limit),
+        f"The node is near its limit of {limit:,} connections: look for a client that does not close them.",
+    )
+    return (*_NODE, connections)
+
+
+_NODE = (
     Watch(
         "memory",
         "DatabaseMemoryUsagePercentage",
@@ -29,12 +45,6 @@ NODE = (
         statistic="Sum",
         period=300,
         periods=3,
-    ),
-    Watch(
-        "connections",
-        "CurrConnections",
-        50_000,
-        "The node is near its limit of 65,000 connections: look for a client that does not close them.",
     ),
 )
 REPLICA = Watch(

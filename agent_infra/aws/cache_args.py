@@ -24,6 +24,10 @@ FAMILIES: Mapping[Engine, Mapping[str, str]] = {
 _SIZES = r"(micro|small|medium|large|\d{0,2}xlarge)"
 _NODE_TYPE = rf"cache\.(t3|t4g|m5|m6g|m7g|m8g|r5|r6g|r7g|r8g|c7gn)\.{_SIZES}"
 
+#: What a user may do, without passwords: ElastiCache takes none here.
+_RULE = r"([~&+%-]\S+|allkeys|allchannels|allcommands)"
+_RULES = rf"{_RULE}( {_RULE})*"
+
 
 def family(engine: Engine, version: str) -> str:
     """The parameter group family of an engine's version.
@@ -34,7 +38,8 @@ def family(engine: Engine, version: str) -> str:
     known = FAMILIES[engine]
     if version in known:
         return known[version]
-    newest = list(known)[-1]
+    same_major = [each for each in known if _number(each)[0] == _number(version)[0]]
+    newest = (same_major or list(known))[-1]
     if engine == "valkey" and _number(version) > _number(newest):
         return f"valkey{_number(version)[0]}"
     raise ValueError(f"there is no {engine} {version} in ElastiCache; say one of {', '.join(known)}")
@@ -60,7 +65,7 @@ class ServerlessCache(Args):
     """
 
     max_storage_gb: int = Field(default=10, ge=1, le=5000)
-    """The most data; it bounds what an hour may cost. Above it the least recently used go."""
+    """The most data; it bounds what an hour may cost. Above it, those go first that expire."""
     max_ecpu_per_second: int = Field(default=5000, ge=1000, le=15_000_000)
     """The most processing units a second, about one for a simple command of up to 1 KiB."""
     daily_snapshot_time: Annotated[
@@ -98,10 +103,13 @@ class RedisCacheOptions(Args):
     """Even {} makes a cache without nodes in place of the nodes. Changing between the two makes a new one."""
     parameters: Annotated[Mapping[str, str], AfterValidator(_parameter_names)] = {}
     """The engine's parameters, such as {maxmemory-policy: allkeys-lru}; some wait for the next restart."""
-    access: Annotated[str, shaped(r"[~&+%(-].*", "rules such as ~* &* +@all -@admin")] = (
+    access: Annotated[str, shaped(_RULES, "rules such as ~* &* +@all -@admin")] = (
         "~* &* +@all -@admin -@dangerous +info"
     )
     """What the cache's user may do, as Valkey's ACL rules; by default everything but administration."""
+    password_version: int = Field(default=1, ge=1)
+    """Raise it to draw another password: the secret and the cache change in the same `up`, and what logs in
+    anew has to read the secret again."""
     snapshot_retention_days: int = Field(default=7, ge=0, le=35)
     """How many days of daily snapshots are kept; 0 takes none."""
     snapshot_window: CacheBackupWindow | None = None
@@ -121,6 +129,10 @@ class RedisCacheOptions(Args):
         if self.serverless is not None and (nodes := sorted(self.model_fields_set & set(_OF_NODES))):
             raise ValueError(
                 f"`serverless` has no nodes, and {', '.join(nodes)} is about nodes; leave one of the two out"
+            )
+        if self.serverless is not None and _number(self.engine_version)[0] < 7:
+            raise ValueError(
+                f"engine_version {self.engine_version} has no serverless cache; say redis 7.1 or valkey 7.2"
             )
         if self.snapshot_retention_days == 0 and self.snapshot_window is not None:
             raise ValueError(

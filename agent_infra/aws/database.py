@@ -20,8 +20,8 @@ from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
 
 _PORT = 5432
 _USERNAME = "agents_admin"
-#: RDS takes 63, and Pulumi puts a dash and seven random characters behind the name.
-_NAME_CHARACTERS = 55
+#: IAM takes 64 for the monitoring role: the name, `-monitoring`, and eight characters of Pulumi's.
+_NAME_CHARACTERS = 45
 #: Idle seconds until Aurora pauses; five minutes is the shortest that it takes
 #: (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html).
 _PAUSE_SECONDS = 300
@@ -127,7 +127,7 @@ class Database(Component):
             "deletion_protection": protected,
             "delete_automated_backups": not protected,
             "skip_final_snapshot": not protected,
-            "final_snapshot_identifier": f"{self._name}-{pulumi.get_stack()}-final" if protected else None,
+            "final_snapshot_identifier": _snapshot_name(self._name) if protected else None,
         }
 
     def _shared(self) -> dict[str, Any]:
@@ -281,6 +281,11 @@ class Database(Component):
         if restore.at != "latest":
             moment = {"restore_to_time" if kind == "cluster" else "restore_time": restore.at}
         return {"restore_to_point_in_time": {source: restore.source, **moment}}
+
+
+def _snapshot_name(name: str) -> str:
+    """RDS takes letters, digits and single dashes; a stack's name may hold more."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", f"{name}-{pulumi.get_stack()}-final")
 
 
 def _check_name(name: str, owner: str) -> None:

@@ -24,7 +24,7 @@ _FIRST_TO_PAUSE = {13: 15, 14: 12, 15: 7, 16: 3}
 _INSIGHT_DAYS = (7, *(31 * months for months in range(1, 24)), 731)
 #: From here on gp3 is striped and takes a rate of its own.
 _GP3_STRIPED_GIB, _GP3_STRIPED_IOPS = 400, (12_000, 64_000)
-_IO2_IOPS = (1_000, 256_000)
+_IO2_LEAST_GIB, _IO2_IOPS = 100, (1_000, 256_000)
 _SECONDS = (0, 1, 5, 10, 15, 30, 60)
 
 
@@ -198,6 +198,10 @@ class DatabaseOptions(Args):
                 f"readers {self.readers} are aurora-serverless's; an instance has `multi_az` for a standby"
             )
         if self.storage_type == "io2":
+            if self.storage_gib < _IO2_LEAST_GIB:
+                raise ValueError(
+                    f"storage_gib {self.storage_gib} is too little for io2; say {_IO2_LEAST_GIB} or more"
+                )
             least, most = _IO2_IOPS[0], min(_IO2_IOPS[1], 1000 * self.storage_gib)
             if self.iops is None or not least <= self.iops <= most:
                 raise ValueError(f"iops {self.iops} is not possible with io2; say {least} to {most}")

@@ -121,7 +121,8 @@ def via_service(service: str, key_arn: str) -> str:
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service.
     """
-    return _host_of(service)(key_arn.split(":")[3])
+    _, partition, _, region, *_ = key_arn.split(":")
+    return f"{service}.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
 def _host_of(service: str) -> Callable[[str], str]:

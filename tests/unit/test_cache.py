@@ -97,6 +97,23 @@ def test_parameters_are_in_a_group_of_the_engines_family() -> None:
     assert recorded.one(GROUP).inputs["parameterGroupName"] == "it-valkey8"
 
 
+def test_another_version_of_the_password_is_another_password_for_secret_and_user() -> None:
+    recorded = cache_of(password_version=2)
+    version = recorded.one("aws:secretsmanager/secretVersion:SecretVersion")
+    assert version.name == "it-password-2"
+    assert recorded.one("aws:elasticache/user:User").inputs["passwords"] == ["drawn-password"]
+
+
+def test_a_small_node_is_watched_by_its_own_limit_of_connections() -> None:
+    def threshold(node_type: str) -> float:
+        alarms = cache_of(node_type=node_type, alarms={}).of(ALARM)
+        (found,) = {item.inputs["threshold"] for item in alarms if "connections" in item.name}
+        return float(found)
+
+    assert threshold("cache.t4g.small") == 16_000
+    assert threshold("cache.m7g.large") == 52_000
+
+
 def test_redis_can_be_chosen() -> None:
     recorded = cache_of(engine="redis", engine_version="7.1")
     assert recorded.one(GROUP).inputs["engine"] == "redis"
@@ -183,6 +200,11 @@ def test_a_serverless_cache_has_no_nodes_and_the_same_user() -> None:
             {"snapshot_window": "03:00-05:00", "maintenance_window": "sun:04:00-sun:05:00"},
             "snapshot_window 03:00-05:00 overlaps maintenance_window sun:04:00-sun:05:00",
         ),
+        (
+            {"serverless": {}, "engine": "redis", "engine_version": "6.2"},
+            "has no serverless cache; say redis 7.1",
+        ),
+        ({"access": "~* >password +@all"}, "say rules such as ~* &* +@all -@admin"),
         ({"access": "on"}, "say rules such as ~* &* +@all -@admin"),
         ({"replicas": 6}, "replicas: 6 is wrong"),
     ],

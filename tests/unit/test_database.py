@@ -212,7 +212,11 @@ def test_each_process_keeps_as_many_connections_as_fit() -> None:
         ({"instance_class": "db.m7g.small"}, "say a class of the families t3, t4g, m5"),
         ({"readers": 1}, "readers 1 are aurora-serverless's; an instance has `multi_az`"),
         ({"iops": 5000}, "iops 5000 is not possible with gp3 and 20 GiB: leave it out below 400 GiB"),
-        ({"storage_type": "io2"}, "iops None is not possible with io2; say 1000 to 20000"),
+        ({"storage_type": "io2"}, "storage_gib 20 is too little for io2; say 100 or more"),
+        (
+            {"storage_type": "io2", "storage_gib": 100},
+            "iops None is not possible with io2; say 1000 to 100000",
+        ),
         ({"performance_insights_days": 30}, "say 7 (free), a multiple of 31 up to 713, or 731"),
         ({"monitoring_seconds": 20}, "say one of 0, 1, 5, 10, 15, 30, 60"),
         ({"restore": {}}, "say either `snapshot` or `source`"),
@@ -247,10 +251,15 @@ def test_an_impossible_database_is_told_with_the_way_out(args: dict[str, Any], s
     assert said in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["1st", "a--b", "a-", "a_b", "a" * 56])
+@pytest.mark.parametrize("name", ["1st", "a--b", "a-", "a_b", "a" * 46])
 def test_a_name_that_rds_refuses_is_told(name: str) -> None:
     with pytest.raises(ArgsError, match="RDS takes letters, digits and single dashes"):
         record(lambda: Database(name, PLACED) and None)
+
+
+def test_the_last_snapshots_name_is_one_that_rds_takes_whatever_the_stack_is_called() -> None:
+    recorded = record(lambda: Database("it", PLACED) and None, stack="eu_prod.1")
+    assert recorded.one(INSTANCE).inputs["finalSnapshotIdentifier"] == "it-eu-prod-1-final"
 
 
 def test_the_master_user_is_not_called_by_the_default_name() -> None:
