@@ -49,9 +49,9 @@ def make_stores(
 ) -> Stores:
     """The data services that the settings ask for; `place` may be missing where none is made."""
     plan = planned(settings, place, tags)
-    to_cache = settings.cache and settings.cache.existing
-    to_database = settings.database and settings.database.existing
-    to_bucket = settings.storage and settings.storage.existing
+    to_cache = settings.cache.existing if settings.cache else None
+    to_database = settings.database.existing if settings.database else None
+    to_bucket = settings.storage.existing if settings.storage else None
     cache = database = storage = None
     if "cache" in plan:
         cache = RedisCache(f"{name}-cache", plan["cache"], opts)
@@ -105,7 +105,11 @@ def check_stores(settings: Settings) -> None:
     zones = settings.network.zones if settings.network else 2
     count = zones if isinstance(zones, int) else len(zones)
     somewhere = Place(vpc_id="vpc-0", subnet_ids=[f"subnet-{n}" for n in range(count)], clients={})
-    models = {"cache": RedisCacheArgs, "database": DatabaseArgs, "storage": ArtifactStoreArgs}
+    models: dict[str, type[Args]] = {
+        "cache": RedisCacheArgs,
+        "database": DatabaseArgs,
+        "storage": ArtifactStoreArgs,
+    }
     for part, args in planned(settings, somewhere, {}).items():
         models[part].parse(args, owner=part)
 
