@@ -87,12 +87,14 @@ def _user_token(known: Properties) -> str | None:
 
 
 def _user_created(cloud: Cloud, _name: str, id: str, inputs: Properties) -> None:
-    data.set_token(cloud, id, new=_user_token(inputs), old=None)
+    if token := _user_token(inputs):
+        data.set_token(cloud, id, new=token, old=None)
 
 
 def _user_updated(cloud: Cloud, id: str, olds: Properties, news: Properties, changed: set[str]) -> None:
-    if "passwords" in changed:
-        data.set_token(cloud, id, new=_user_token(news), old=_user_token(olds))
+    new, old = _user_token(news), _user_token(olds)
+    if "passwords" in changed and (new or old):
+        data.set_token(cloud, id, new=new, old=old)
 
 
 def _user_deleted(cloud: Cloud, id: str, known: Properties) -> None:
