@@ -249,6 +249,6 @@ class TestAnExistingCluster:
         assert not recorded.of(TestIrsa.OIDC)
 
     def test_what_would_say_how_to_make_one_is_refused(self) -> None:
-        told = refused(existing={"name": "shared"}, version="1.35", compute={"node_groups": {"general": {}}})
+        told = refused(existing={"name": "shared"}, version="1.34", compute={"node_groups": {"general": {}}})
         assert "version, compute would say how to make a new one" in told
         assert "`kms_key_arn` is a new cluster's" in refused(existing={"name": "shared"}, kms_key_arn="arn")
