@@ -137,10 +137,6 @@ def _once(keys: list[MaybeOutput[str] | None]) -> list[MaybeOutput[str]]:
     """Each key once; Outputs are told apart by which they are."""
     found: list[MaybeOutput[str]] = []
     for key in keys:
-        if key is not None and not any(key is known or _same_text(key, known) for known in found):
+        if key is not None and key not in found:
             found.append(key)
     return found
-
-
-def _same_text(one: MaybeOutput[str], other: MaybeOutput[str]) -> bool:
-    return isinstance(one, str) and isinstance(other, str) and one == other

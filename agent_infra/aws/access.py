@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -45,17 +46,7 @@ def let_in(
     description: str,
 ) -> None:
     """Lets one group's members connect to another's."""
-    aws.vpc.SecurityGroupIngressRule(
-        name,
-        security_group_id=group.id,
-        referenced_security_group_id=client,
-        ip_protocol="tcp",
-        from_port=port,
-        to_port=port,
-        description=description,
-        tags=component._tags(name),
-        opts=pulumi.ResourceOptions(parent=component),
-    )
+    aws.vpc.SecurityGroupIngressRule(name, **_rule(component, name, group, client, port, description))
 
 
 def let_out(
@@ -67,14 +58,25 @@ def let_out(
     description: str,
 ) -> None:
     """Lets one group's members connect out to another's."""
-    aws.vpc.SecurityGroupEgressRule(
-        name,
-        security_group_id=group.id,
-        referenced_security_group_id=server,
-        ip_protocol="tcp",
-        from_port=port,
-        to_port=port,
-        description=description,
-        tags=component._tags(name),
-        opts=pulumi.ResourceOptions(parent=component),
-    )
+    aws.vpc.SecurityGroupEgressRule(name, **_rule(component, name, group, server, port, description))
+
+
+def _rule(
+    component: Component,
+    name: str,
+    group: aws.ec2.SecurityGroup,
+    other: MaybeOutput[str],
+    port: int,
+    description: str,
+) -> dict[str, Any]:
+    """What a rule says in either direction: one TCP port, and the members of one other group."""
+    return {
+        "security_group_id": group.id,
+        "referenced_security_group_id": other,
+        "ip_protocol": "tcp",
+        "from_port": port,
+        "to_port": port,
+        "description": description,
+        "tags": component._tags(name),
+        "opts": pulumi.ResourceOptions(parent=component),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -104,15 +104,16 @@ def use_through(
     sid: str = "Use",
 ) -> dict[str, Any]:
     """A key policy's statement: they may use the key, in calls that come through one AWS service alone."""
+    host = pulumi.Output.from_input(region).apply(
+        lambda known: _host(service, known, in_china=known.startswith("cn-"))
+    )
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Principal": {"AWS": list(principals)},
         "Action": list(actions),
         "Resource": "*",
-        "Condition": {
-            "StringEquals": {"kms:ViaService": pulumi.Output.from_input(region).apply(_host_of(service))}
-        },
+        "Condition": {"StringEquals": {"kms:ViaService": host}},
     }
 
 
@@ -122,11 +123,8 @@ def via_service(service: str, key_arn: str) -> str:
     See https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service.
     """
     _, partition, _, region, *_ = key_arn.split(":")
-    return f"{service}.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
+    return _host(service, region, in_china=partition == "aws-cn")
 
 
-def _host_of(service: str) -> Callable[[str], str]:
-    def host(region: str) -> str:
-        return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-
-    return host
+def _host(service: str, region: str, *, in_china: bool) -> str:
+    return f"{service}.{region}.amazonaws.com{'.cn' if in_china else ''}"

@@ -6,6 +6,7 @@ import json
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ def copy_project(to: Path) -> Project:
     shutil.copytree(ROOT / "stacks", to / "stacks", ignore=shutil.ignore_patterns("__pycache__"))
     (to / "agent_app").symlink_to(ROOT / "agent_app")
     return Project.find(to)
+
+
+@contextmanager
+def local_program(to: Path, name: str, program: str = "", **config: str) -> Iterator[Environment]:
+    """The environment `local` of a project that is one program; what it leaves running is ended."""
+    (to / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+    settings = {"aws:region": "eu-central-1", **{f"{name}:{key}": value for key, value in config.items()}}
+    (to / "Pulumi.local.yaml").write_text(yaml.safe_dump({"config": settings}))
+    (to / "__main__.py").write_text(program)
+    project = Project.find(to)
+    try:
+        yield Environment.open("local", project=project)
+    finally:
+        end_all(project)
 
 
 def end_all(project: Project) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent_infra.automation import Environment, Project
-from tests.engine.conftest import Steps, aws, change_settings, end_all
+from agent_infra.automation import Environment
+from tests.engine.conftest import Steps, aws, change_settings, local_program
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
@@ -29,16 +29,8 @@ pulumi.export("vpc_id", network.vpc_id)
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    (tmp_path / "Pulumi.yaml").write_text("name: changes\nruntime: python\n")
-    (tmp_path / "Pulumi.local.yaml").write_text(
-        "config:\n  aws:region: eu-central-1\n  changes:cidr: 10.0.0.0/16\n  changes:task_timeout: '60'\n"
-    )
-    (tmp_path / "__main__.py").write_text(PROGRAM)
-    project = Project.find(tmp_path)
-    try:
-        yield Environment.open("local", project=project)
-    finally:
-        end_all(project)
+    with local_program(tmp_path, "changes", PROGRAM, cidr="10.0.0.0/16", task_timeout="60") as made:
+        yield made
 
 
 def test_a_changed_argument_updates_or_replaces_just_what_it_must(environment: Environment) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent_infra.automation import Environment, Project
-from tests.engine.conftest import Steps, aws, change_settings, end_all
+from agent_infra.automation import Environment
+from tests.engine.conftest import Steps, aws, change_settings, local_program
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
@@ -34,16 +34,8 @@ if used:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    (tmp_path / "Pulumi.yaml").write_text("name: upgrades\nruntime: python\n")
-    (tmp_path / "Pulumi.local.yaml").write_text(
-        'config:\n  aws:region: eu-central-1\n  upgrades:args: \'{"version": "1.33"}\'\n'
-    )
-    (tmp_path / "__main__.py").write_text(PROGRAM)
-    project = Project.find(tmp_path)
-    try:
-        yield Environment.open("local", project=project)
-    finally:
-        end_all(project)
+    with local_program(tmp_path, "upgrades", PROGRAM, args='{"version": "1.33"}') as made:
+        yield made
 
 
 def say(environment: Environment, key: str = "args", **args: Any) -> None:

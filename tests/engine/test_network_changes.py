@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_infra.automation import Environment, Project
-from tests.engine.conftest import Steps, aws, end_all
+from agent_infra.automation import Environment
+from tests.engine.conftest import Steps, aws, local_program
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
@@ -58,13 +58,8 @@ pulumi.export("made", True)
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    (tmp_path / "Pulumi.yaml").write_text("name: growing\nruntime: python\n")
-    (tmp_path / "Pulumi.local.yaml").write_text("config:\n  aws:region: eu-central-1\n")
-    project = Project.find(tmp_path)
-    try:
-        yield Environment.open("local", project=project)
-    finally:
-        end_all(project)
+    with local_program(tmp_path, "growing") as made:
+        yield made
 
 
 def test_more_settings_replace_and_delete_nothing(environment: Environment) -> None:

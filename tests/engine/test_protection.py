@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent_infra.automation import Environment, Project, ProtectedEnvironment
-from tests.engine.conftest import aws, change_settings, end_all
+from agent_infra.automation import Environment, ProtectedEnvironment
+from tests.engine.conftest import aws, change_settings, local_program
 
 pytestmark = pytest.mark.engine
 
@@ -26,16 +26,8 @@ pulumi.export("bucket", store.bucket)
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-    (tmp_path / "Pulumi.local.yaml").write_text(
-        "config:\n  aws:region: eu-central-1\n  shop:protect: 'true'\n"
-    )
-    (tmp_path / "__main__.py").write_text(PROGRAM)
-    project = Project.find(tmp_path)
-    try:
-        yield Environment.open("local", project=project)
-    finally:
-        end_all(project)
+    with local_program(tmp_path, "shop", PROGRAM, protect="true") as made:
+        yield made
 
 
 def test_a_protected_environment_is_deleted_only_after_its_protection_was_lifted(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_infra.automation import Environment, Project, Queues
-from tests.engine.conftest import Steps, aws, end_all
+from agent_infra.automation import Environment, Queues
+from tests.engine.conftest import Steps, aws, local_program
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
@@ -65,13 +65,8 @@ pulumi.export("dead_letter_queue_urls", {"support": queue.dead_letter_url})
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    (tmp_path / "Pulumi.yaml").write_text("name: queues\nruntime: python\n")
-    (tmp_path / "Pulumi.local.yaml").write_text("config:\n  aws:region: eu-central-1\n")
-    project = Project.find(tmp_path)
-    try:
-        yield Environment.open("local", project=project)
-    finally:
-        end_all(project)
+    with local_program(tmp_path, "queues") as made:
+        yield made
 
 
 def deploy(environment: Environment, program: str) -> set[tuple[str, str]]:
