@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(role: str, settings: Settings) -> int:
-    from agent_app import logs
-    from agent_app.migrate import MigrationFailed, run
     from agent_app.secrets import SecretError
+    from agent_app.state.migrate import MigrationFailed, run
+    from agent_app.telemetry import logs
 
     logs.configure(settings, role)
     try:

@@ -9,7 +9,8 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from agent_app import api, service
+from agent_app import service
+from agent_app.http import api
 from agent_app.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)

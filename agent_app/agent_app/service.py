@@ -10,16 +10,18 @@ from typing import Any
 
 import structlog
 
-from agent_app import aws, handlers, model, secrets
-from agent_app.chat import Chat
-from agent_app.health import Check, Health, NotMigrated
-from agent_app.history import CachedStore, MemoryStore, PostgresStore, RedisStore, Store
-from agent_app.metrics import Metrics
-from agent_app.queue import MemoryQueue, Queue, SqsQueue
+from agent_app import aws, secrets
+from agent_app.agents import handlers
+from agent_app.http.chat import Chat
+from agent_app.http.health import Check, Health, NotMigrated
+from agent_app.http.tasks import Submission
+from agent_app.llm import model
 from agent_app.settings import Settings
-from agent_app.submit import Submission
-from agent_app.tasks import MemoryTaskStore, PostgresTaskStore, TaskStore
-from agent_app.worker import Worker
+from agent_app.state.history import CachedStore, MemoryStore, PostgresStore, RedisStore, Store
+from agent_app.tasks.queue import MemoryQueue, Queue, SqsQueue
+from agent_app.tasks.store import MemoryTaskStore, PostgresTaskStore, TaskStore
+from agent_app.tasks.worker import Worker
+from agent_app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +101,7 @@ async def _database(
         return None, MemoryTaskStore()
     from sqlalchemy import text
 
-    from agent_app.database import Login, open_engine
+    from agent_app.state.database import Login, open_engine
 
     engine = open_engine(settings, Login(settings, await secrets.database_credentials(settings)))
     stack.push_async_callback(engine.dispose)

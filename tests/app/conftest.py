@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from agent_app.settings import Settings
+from agent_app.state import migrate
 from pydantic import SecretStr
 
-from agent_app import migrate
 from tests.app import stack as stacks
 from tests.app.stack import LOOPBACK, PASSWORD, Stack
 

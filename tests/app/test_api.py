@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
-from agent_app.model import BuiltInModel, Message, ModelFailed, Reply
+from agent_app.http import api
+from agent_app.llm.model import BuiltInModel, Message, ModelFailed, Reply
 from agent_app.service import Service
 from agent_app.settings import Settings
 
-from agent_app import api, service
+from agent_app import service
 
 
 @pytest.fixture

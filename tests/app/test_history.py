@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fakeredis
-from agent_app.history import MemoryStore, RedisStore
-from agent_app.model import Message
+from agent_app.llm.model import Message
+from agent_app.state.history import MemoryStore, RedisStore
 
 
 def _said(text: str) -> list[Message]:

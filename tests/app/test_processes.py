@@ -210,7 +210,7 @@ def test_migrations_run_at_once_and_again_change_nothing(bare_stack: Stack) -> N
 
 
 def test_the_migrations_make_the_tables_that_the_service_declares(stack: Stack) -> None:
-    from agent_app.database import metadata
+    from agent_app.state.tables import metadata
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
     from sqlalchemy import create_engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from agent_app.__main__ import main
-from agent_app.model import choose
+from agent_app.llm.model import choose
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
 from pydantic import SecretStr

@@ -9,12 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from agent_app.model import Message, ModelFailed
+from agent_app.llm import model
+from agent_app.llm.model import Message, ModelFailed
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
 from pydantic import SecretStr
-
-from agent_app import model
 
 KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
 HISTORY = [Message("user", "I am Ada"), Message("assistant", "Hello Ada")]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
-from agent_app import __version__, chat, problems, submit
-from agent_app.middleware import Limited, Observed
+from agent_app import __version__, problems
+from agent_app.http import chat, tasks
+from agent_app.http.middleware import Limited, Observed
 from agent_app.problems import Problem, answer
 from agent_app.service import Service
 
@@ -23,7 +24,7 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
     _probes(app, service)
     if not probes_only:
         app.include_router(chat.router(service.chat))
-        app.include_router(submit.router(service.submission))
+        app.include_router(tasks.router(service.submission))
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
     return app

@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agent_app.database import messages, sessions
-from agent_app.metrics import Metrics
-from agent_app.model import Message
+from agent_app.llm.model import Message
+from agent_app.state.tables import messages, sessions
+from agent_app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

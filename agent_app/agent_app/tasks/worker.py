@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from agent_app import logs
-from agent_app.handlers import Handler
-from agent_app.metrics import Metrics
+from agent_app.agents.handlers import Handler
 from agent_app.problems import Problem
-from agent_app.queue import Delivery, Queue
 from agent_app.settings import Settings
-from agent_app.tasks import ENDED, Task, TaskStore
+from agent_app.tasks.queue import Delivery, Queue
+from agent_app.tasks.store import ENDED, Task, TaskStore
+from agent_app.telemetry import logs
+from agent_app.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

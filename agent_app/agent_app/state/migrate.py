@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from agent_app import secrets
-from agent_app.database import Login, refused
 from agent_app.settings import Settings, SettingsError
+from agent_app.state.database import Login, refused
 
 log = structlog.get_logger(__name__)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from agent_app.settings.agents import AgentSettings
+from agent_app.settings.kinds import DatabaseUrl, HttpUrl, LogLevel, RedisUrl, SecretArn
+from agent_app.settings.llm import LlmSettings
 
 PREFIX = "AGENT_APP_"
 
@@ -17,29 +20,7 @@ class SettingsError(Exception):
     """A variable is wrong; the message says which, its value, what is allowed and the way out."""
 
 
-def _url(*schemes: str) -> AfterValidator:
-    def check(value: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(value.get_secret_value())
-            wrong = parts.scheme not in schemes or not parts.hostname or parts.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise ValueError(f"must be a URL such as {schemes[0]}://host:port/..., scheme one of {schemes}")
-        return value
-
-    return AfterValidator(check)
-
-
-#: Connection URLs are secrets, since outside a fleet they may carry a password.
-RedisUrl = Annotated[SecretStr, _url("rediss", "redis")]
-DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
-HttpUrl = Annotated[SecretStr, _url("https", "http")]
-SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
-LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-class Settings(BaseSettings):
+class Settings(AgentSettings, LlmSettings):
     """Everything is optional: without a store the service keeps its state in its own memory.
 
     Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
@@ -74,15 +55,6 @@ class Settings(BaseSettings):
     retry_seconds: int = Field(2, ge=0, le=900, description="Before the second attempt; doubles after each")
     artifact_bucket: str | None = None
     artifact_prefix: str = Field("", description="The service may touch no other keys of the bucket")
-
-    model: str | None = Field(None, min_length=1)
-    model_timeout: float = Field(60, gt=0, le=3600)
-    llm_secret_arn: SecretArn | None = None
-    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
-    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
-    llm_api_key: SecretStr | None = Field(None, validation_alias="LLM_API_KEY")
-    openai_base_url: HttpUrl | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    anthropic_base_url: HttpUrl | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
 
     #: botocore itself reads AWS_DEFAULT_REGION alone; pods are given AWS_REGION.
     aws_region: str | None = Field(

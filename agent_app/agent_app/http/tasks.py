@@ -12,12 +12,12 @@ import structlog
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from agent_app import handlers as kinds
-from agent_app import logs
-from agent_app.handlers import Handler
+from agent_app.agents import handlers as kinds
+from agent_app.agents.handlers import Handler
 from agent_app.problems import Problem, Unavailable
-from agent_app.queue import Queue
-from agent_app.tasks import Status, Task, TaskStore
+from agent_app.tasks.queue import Queue
+from agent_app.tasks.store import Status, Task, TaskStore
+from agent_app.telemetry import logs
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent_app.model import Model
+from agent_app.llm.model import Model
 from agent_app.problems import Problem
 
 

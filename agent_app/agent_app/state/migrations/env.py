@@ -1,8 +1,8 @@
-"""Runs the revisions on the connection that `agent_app.migrate` holds the lock with."""
+"""Runs the revisions on the connection that `agent_app.state.migrate` holds the lock with."""
 
 from alembic import context
 
-from agent_app.database import metadata
+from agent_app.state.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import SecretStr
 
-from agent_app.metrics import Metrics
 from agent_app.problems import Problem
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
+from agent_app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from pydantic_ai import Agent

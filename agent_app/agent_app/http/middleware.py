@@ -11,9 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_app import logs
-from agent_app.metrics import Metrics
 from agent_app.problems import Problem, answer, translated
+from agent_app.telemetry import logs
+from agent_app.telemetry.metrics import Metrics
 
 log = structlog.get_logger("agent_app.access")
 

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_app.history import Store
-from agent_app.model import Message, Model
+from agent_app.llm.model import Message, Model
 from agent_app.problems import Problem
+from agent_app.state.history import Store
 
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 

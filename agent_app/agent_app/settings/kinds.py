@@ -1,0 +1,40 @@
+"""The kinds of value that settings share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            wrong = parts.scheme not in schemes or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError(f"must be a URL such as {schemes[0]}://host:port/..., scheme one of {schemes}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+#: Connection URLs are secrets, since outside a fleet they may carry a password.
+RedisUrl = Annotated[SecretStr, _url("rediss", "redis")]
+DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+HttpUrl = Annotated[SecretStr, _url("https", "http")]
+SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+#: `vendor:model`, or a model alone whose vendor is guessed; `built-in` answers without a vendor.
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+#: Several values in one variable, with commas between.
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
