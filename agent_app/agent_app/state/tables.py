@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
+    ForeignKey,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -21,46 +26,82 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
-_NOW = func.now()
+
+#: Several fleets may share a database, and each person's or program's sessions, tasks and keys are its own.
+ANONYMOUS = "anonymous"
+
+
+def _place() -> tuple[Column[str], Column[str]]:
+    return (
+        Column("fleet", Text, nullable=False),
+        Column("owner", Text, nullable=False, server_default=ANONYMOUS),
+    )
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[datetime]:
+    default = None if nullable else func.now()
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
+
 
 sessions = Table(
     "sessions",
     metadata,
-    # Several fleets may share a database: ids and keys are each fleet's own.
-    Column("fleet", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    *_place(),
+    Column("id", Text, nullable=False),
     Column("turns", Integer, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+    PrimaryKeyConstraint("fleet", "owner", "id", name="sessions_pkey"),
+    Index("sessions_by_use", "fleet", "owner", "updated_at"),
 )
 messages = Table(
     "messages",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("fleet", Text, nullable=False),
+    *_place(),
     Column("session_id", Text, nullable=False),
     Column("turn", Integer, nullable=False),
     Column("role", Text, nullable=False),
     Column("content", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    ForeignKeyConstraint(["fleet", "session_id"], ["sessions.fleet", "sessions.id"], ondelete="CASCADE"),
-    Index("messages_by_session", "fleet", "session_id", "id"),
+    _time("created_at", nullable=False),
+    ForeignKeyConstraint(
+        ["fleet", "owner", "session_id"],
+        ["sessions.fleet", "sessions.owner", "sessions.id"],
+        name="messages_session_fkey",
+        ondelete="CASCADE",
+    ),
+    Index("messages_by_session", "fleet", "owner", "session_id", "id"),
 )
 tasks = Table(
     "tasks",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("fleet", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    *_place(),
+    # The agent type; called `kind` before there were agents.
+    Column("kind", Text, nullable=False, key="agent"),
     Column("input", JSONB, nullable=False),
     Column("status", Text, nullable=False),
     Column("result", JSONB(none_as_null=True)),
+    Column("artifact", Text),
     Column("error", Text),
     Column("idempotency_key", Text),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("sent_at", DateTime(timezone=True)),
-    Column("lease_until", DateTime(timezone=True)),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    UniqueConstraint("fleet", "idempotency_key", name="tasks_by_idempotency_key"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    _time("sent_at"),
+    _time("lease_until"),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+    UniqueConstraint("fleet", "owner", "idempotency_key", name="tasks_by_idempotency_key"),
+    Index("tasks_by_age", "fleet", "owner", "created_at"),
+    Index("tasks_unsent", "fleet", "created_at", postgresql_where=text("sent_at is null")),
+)
+#: What a task has done already: a retry takes the result from here and does not do it again.
+steps = Table(
+    "task_steps",
+    metadata,
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("result", JSONB, nullable=False),
+    _time("created_at", nullable=False),
+    PrimaryKeyConstraint("task_id", "name", name="task_steps_pkey"),
 )
