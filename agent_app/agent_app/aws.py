@@ -15,7 +15,9 @@ def _session() -> Any:
     return get_session()
 
 
-def client(service: str, region: str | None, *, read_timeout: float = 10) -> AbstractAsyncContextManager[Any]:
+def client(
+    service: str, region: str | None, *, read_timeout: float = 10, connections: int = 20
+) -> AbstractAsyncContextManager[Any]:
     """A client of one service; imported here, since a replica without AWS need not carry botocore."""
     from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it ships no types
 
@@ -23,7 +25,7 @@ def client(service: str, region: str | None, *, read_timeout: float = 10) -> Abs
         connect_timeout=3,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=20,
+        max_pool_connections=connections,
     )
     opened: AbstractAsyncContextManager[Any] = _session().create_client(
         service, region_name=region, config=config

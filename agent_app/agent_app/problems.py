@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 log = structlog.get_logger(__name__)
@@ -34,8 +35,55 @@ class Unavailable(Problem):
         super().__init__(503, f"{what} cannot be reached now; try again in a few seconds.", retry_after=5)
 
 
-def answer(problem: Problem) -> JSONResponse:
-    """The response for a problem."""
+class ProblemDocument(BaseModel):
+    """What an error looks like; some have more members."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "There is no session 'trip'; POST /v1/chat without session_id begins one.",
+                    "request_id": "5d0d4c6f7a1b4e0e9d0f3f5b1c2d3e4f",
+                }
+            ]
+        },
+    )
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+
+
+#: What every endpoint may answer, for OpenAPI.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+    for status, text in {
+        400: "The request is not well-formed",
+        401: "No key or token, or one that does not hold",
+        404: "There is no such thing of yours",
+        409: "Not in this state",
+        413: "The body or the prompt is too long",
+        422: "Something in it is wrong; `detail` and `errors` say what",
+        429: "Too many requests, or the budget is spent; see Retry-After",
+        500: "A defect; the log has it under `request_id`",
+        501: "Not set up here",
+        502: "The model failed",
+        503: "Something the service depends on is away; see Retry-After",
+        504: "Out of time",
+    }.items()
+}
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """The problem as JSON."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -46,8 +94,13 @@ def answer(problem: Problem) -> JSONResponse:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
         body["request_id"] = request_id
+    return body
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """The response for a problem."""
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
-    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+    return JSONResponse(document(problem), problem.status, headers, media_type="application/problem+json")
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,22 @@ from typing import Any
 import structlog
 
 from agent_app import aws, secrets
-from agent_app.agents import handlers
+from agent_app.agents.runs import Runs
 from agent_app.http.chat import Chat
 from agent_app.http.health import Check, Health, NotMigrated
-from agent_app.http.tasks import Submission
-from agent_app.llm import model
 from agent_app.settings import Settings
-from agent_app.state.history import CachedStore, MemoryStore, PostgresStore, RedisStore, Store
-from agent_app.tasks.queue import MemoryQueue, Queue, SqsQueue
-from agent_app.tasks.store import MemoryTaskStore, PostgresTaskStore, TaskStore
+from agent_app.state.artifacts import Artifacts
+from agent_app.state.cached_history import CachedStore, RedisStore
+from agent_app.state.history import MemoryStore, Store
+from agent_app.state.postgres_history import PostgresStore
+from agent_app.tasks.lane import Lane, Parts
+from agent_app.tasks.memory import MemoryQueue, MemoryTaskStore
+from agent_app.tasks.policy import Policy, policies
+from agent_app.tasks.postgres import PostgresTaskStore
+from agent_app.tasks.queue import Queue
+from agent_app.tasks.sqs import SqsQueue
+from agent_app.tasks.submission import Submission
+from agent_app.tasks.task import TaskStore
 from agent_app.tasks.worker import Worker
 from agent_app.telemetry.metrics import Metrics
 
@@ -33,6 +40,9 @@ class Service:
     settings: Settings
     metrics: Metrics
     health: Health
+    policies: Mapping[str, Policy]
+    runs: Runs
+    history: Store
     chat: Chat
     #: None where tasks cannot work: a queue without a database.
     submission: Submission | None
@@ -41,7 +51,7 @@ class Service:
     @property
     def own_worker(self) -> bool:
         """Whether the API runs the tasks itself, there being no queue that workers could share."""
-        return self.settings.queue_url is None
+        return all(policy.queue_url is None for policy in self.policies.values())
 
 
 @asynccontextmanager
@@ -50,36 +60,65 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
     Raises:
         SecretError: a secret that the settings name cannot be had.
-        SettingsError: AGENT_APP_MODEL cannot be used.
+        SettingsError: an agent or its model cannot be used.
     """
     metrics = Metrics()
-    answering = model.MeteredModel(model.build(settings, await secrets.llm_keys(settings)), metrics)
-    known = handlers.standard(answering)
+    known = policies(settings)
+    runs = Runs(settings, await secrets.llm_keys(settings), metrics)
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
         tasks: TaskStore
         durable, tasks = await _database(settings, stack, checks)
         history = await _history(settings, durable, metrics, stack, checks)
-        queue = await _queue(settings, stack, checks)
-        without_results = settings.queue_url is not None and settings.database_url is None
+        queues = await _queues(settings, known, stack, checks)
+        artifacts = await _artifacts(settings, stack)
+        _warn(settings)
+        queued = any(policy.queue_url for policy in known.values())
+        submission = Submission(tasks, queues, known, artifacts)
+        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds)
         log.info(
             "ready to start",
-            model=answering.name,
+            agents={name: runs.model_name(name) for name in known},
             history=type(history).__name__,
             tasks=type(tasks).__name__,
-            queue=type(queue).__name__,
+            queues=len(set(map(id, queues.values()))),
         )
-        _warn(settings)
         # What starting left behind (the secrets' clients hang in cycles) is several MB.
         gc.collect()
         yield Service(
             settings,
             metrics,
             Health(checks),
-            Chat(history, answering, settings.history_messages),
-            None if without_results else Submission(tasks, queue, known),
-            Worker(settings, queue, tasks, known, metrics),
+            known,
+            runs,
+            history,
+            Chat(settings, history, runs, known),
+            None if queued and settings.database_url is None else submission,
+            Worker(settings, _lanes(settings, known, queues, parts), tasks),
         )
+
+
+def _lanes(
+    settings: Settings, known: Mapping[str, Policy], queues: Mapping[str, Queue], parts: Parts
+) -> list[tuple[Lane, Queue]]:
+    """A lane for each queue: the fleet's own, and those that agent types have for themselves."""
+    sharing: dict[int, list[Policy]] = {}
+    for policy in known.values():
+        sharing.setdefault(id(queues[policy.name]), []).append(policy)
+    lanes = []
+    for together in sharing.values():
+        first = together[0]
+        own = settings.agents[first.name].queue_url is not None
+        lane = Lane(
+            first.name if own else settings.fleet,
+            queues[first.name],
+            parts,
+            agents=[policy.name for policy in together],
+            concurrency=first.concurrency if own else settings.worker_concurrency,
+            max_attempts=first.max_attempts if own else settings.max_attempts,
+        )
+        lanes.append((lane, queues[first.name]))
+    return lanes
 
 
 def _warn(settings: Settings) -> None:
@@ -142,12 +181,40 @@ async def _history(
     return cache if durable is None else CachedStore(durable, cache, settings.history_messages, metrics)
 
 
-async def _queue(settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]) -> Queue:
-    if settings.queue_url is None:
-        return MemoryQueue()
-    client = await stack.enter_async_context(
-        aws.client("sqs", settings.aws_region, read_timeout=settings.poll_seconds + 10)
-    )
-    queue = SqsQueue(client, settings.queue_url.get_secret_value())
-    checks["sqs"] = queue.check
-    return queue
+async def _queues(
+    settings: Settings, known: Mapping[str, Policy], stack: AsyncExitStack, checks: dict[str, Check]
+) -> Mapping[str, Queue]:
+    """Each agent type's queue; those that name the same one share it."""
+    made: dict[str | None, Queue] = {}
+    client: Any = None
+    for policy in known.values():
+        if policy.queue_url in made:
+            continue
+        if policy.queue_url is None:
+            made[None] = MemoryQueue()
+            continue
+        if client is None:
+            client = await stack.enter_async_context(
+                aws.client(
+                    "sqs",
+                    settings.aws_region,
+                    read_timeout=settings.poll_seconds + 10,
+                    connections=20 + 2 * len(known),
+                )
+            )
+        queue = SqsQueue(client, policy.queue_url, policy.dead_letter_url)
+        common = policy.queue_url == _value(settings.queue_url)
+        checks["sqs" if common else f"sqs:{policy.name}"] = queue.check
+        made[policy.queue_url] = queue
+    return {policy.name: made[policy.queue_url] for policy in known.values()}
+
+
+async def _artifacts(settings: Settings, stack: AsyncExitStack) -> Artifacts | None:
+    if settings.artifact_bucket is None:
+        return None
+    client = await stack.enter_async_context(aws.client("s3", settings.aws_region))
+    return Artifacts(client, settings.artifact_bucket, settings.artifact_prefix)
+
+
+def _value(url: Any) -> str | None:
+    return None if url is None else str(url.get_secret_value())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from agent_app.agents.context import Context
+from agent_app.agents.conversation import Conversation
 from agent_app.http import api
-from agent_app.llm.model import BuiltInModel, Message, ModelFailed, Reply
+from agent_app.llm.call import LlmProblem
 from agent_app.service import Service
 from agent_app.settings import Settings
 
@@ -104,11 +108,11 @@ async def test_a_request_id_is_kept_if_it_is_harmless(client: httpx.AsyncClient)
 
 
 async def test_a_failed_turn_is_not_kept(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fails(self: BuiltInModel, history: Sequence[Message], message: str) -> Reply:
-        raise ModelFailed(503, "The model is busy.", retry_after=10)
+    async def fails(self: Conversation, input: object, context: Context) -> None:
+        raise LlmProblem(503, "The model is busy.", retry_after=10)
 
     with monkeypatch.context() as patched:
-        patched.setattr(BuiltInModel, "reply", fails)
+        patched.setattr(Conversation, "run", fails)
         response = await client.post("/v1/chat", json={"message": "one", "session_id": "s"})
         assert await _problem(response, 503) == "The model is busy."
         assert response.headers["retry-after"] == "10"
@@ -118,10 +122,10 @@ async def test_a_failed_turn_is_not_kept(client: httpx.AsyncClient, monkeypatch:
 async def test_an_unforeseen_error_is_a_problem_without_its_text(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(self: BuiltInModel, history: Sequence[Message], message: str) -> Reply:
+    async def fails(self: Conversation, input: object, context: Context) -> None:
         raise RuntimeError("password=hush")
 
-    monkeypatch.setattr(BuiltInModel, "reply", fails)
+    monkeypatch.setattr(Conversation, "run", fails)
     response = await client.post("/v1/chat", json={"message": "one"})
     await _problem(response, 500)
     assert "hush" not in response.text
@@ -132,7 +136,7 @@ async def test_a_task_runs_in_the_process_where_there_is_no_queue(
 ) -> None:
     worker = asyncio.create_task(parts.worker.run())
     id = (await client.post("/v1/tasks", json={"input": "go"})).json()["task_id"]
-    slow = (await client.post("/v1/tasks", json={"kind": "wait", "input": {"seconds": 9}})).json()["task_id"]
+    slow = (await client.post("/v1/tasks", json={"agent": "wait", "input": {"seconds": 9}})).json()["task_id"]
     async with asyncio.timeout(10):
         while (state := (await client.get(f"/v1/tasks/{slow}")).json())["status"] != "failed":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -140,9 +144,9 @@ async def test_a_task_runs_in_the_process_where_there_is_no_queue(
     await worker
     assert state["attempts"] == 2
     assert "0.5 s" in state["error"]
-    assert '"go"' in (await client.get(f"/v1/tasks/{id}")).json()["result"]["reply"]
+    assert '"go"' in (await client.get(f"/v1/tasks/{id}")).json()["result"]
     metrics = (await client.get("/metrics")).text
-    assert 'agent_app_tasks_total{kind="wait",outcome="retried"} 1.0' in metrics
+    assert 'agent_app_tasks_total{agent="wait",outcome="retried"} 1.0' in metrics
     assert 'agent_app_llm_tokens_total{direction="input",model="built-in"}' in metrics
     assert 'route="/v1/tasks/{task_id}"' in metrics
 
@@ -150,9 +154,9 @@ async def test_a_task_runs_in_the_process_where_there_is_no_queue(
 @pytest.mark.parametrize(
     ("body", "headers", "status", "said"),
     [
-        ({"kind": "dance", "input": 1}, {}, 422, "allowed are prompt, wait"),
-        ({"kind": "wait", "input": {"seconds": -1}}, {}, 422, "input/seconds"),
-        ({"kind": "prompt", "input": {"promt": "x"}}, {}, 422, "input/prompt"),
+        ({"agent": "dance", "input": 1}, {}, 422, "allowed are assistant, triage, summariser, wait"),
+        ({"agent": "wait", "input": {"seconds": -1}}, {}, 422, "input/seconds"),
+        ({"agent": "assistant", "input": {"promt": "x"}}, {}, 422, "input/prompt"),
         ({"input": "x", "idempotency_key": "a"}, {"Idempotency-Key": "b"}, 400, "differ"),
         ({"input": "x"}, {"Idempotency-Key": "a b"}, 422, "idempotency-key"),
         ({"input": "x\x00"}, {}, 422, "NUL"),
@@ -178,3 +182,101 @@ async def test_a_queue_without_a_database_says_that_tasks_are_off() -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
             response = await client.post("/v1/tasks", json={"input": "x"})
     assert "AGENT_APP_DATABASE_URL" in await _problem(response, 501)
+
+
+async def _events(response: httpx.Response) -> list[tuple[str, dict[str, object]]]:
+    assert response.headers["content-type"].startswith("text/event-stream")
+    told = [block.split("\n") for block in response.text.strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in told]
+
+
+@pytest.mark.parametrize(
+    "options", [{"json": {"stream": True}}, {"headers": {"accept": "text/event-stream"}}]
+)
+async def test_an_answer_is_told_in_pieces_and_then_whole(
+    client: httpx.AsyncClient, options: dict[str, dict[str, object]]
+) -> None:
+    body = {"message": "hello there", "session_id": "s", **options.get("json", {})}
+    events = await _events(await client.post("/v1/chat", json=body, headers=options.get("headers")))
+    names = [name for name, _ in events]
+    assert names == ["delta"] * (len(names) - 1) + ["done"]
+    assert len(names) > 3
+    done = events[-1][1]
+    assert "".join(str(data["text"]) for _, data in events[:-1]) == done["reply"]
+    assert len((await client.get("/v1/sessions/s")).json()["messages"]) == 2
+
+
+async def test_a_stream_that_fails_ends_with_its_problem(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: Conversation, input: object, context: Context) -> AsyncIterator[str]:
+        yield "half an "
+        raise LlmProblem(502, "The model failed.")
+
+    monkeypatch.setattr(Conversation, "stream", fails)
+    response = await client.post("/v1/chat", json={"message": "x", "session_id": "s", "stream": True})
+    events = await _events(response)
+    assert [name for name, _ in events] == ["delta", "error"]
+    assert events[-1][1]["detail"] == "The model failed."
+    await _problem(await client.get("/v1/sessions/s"), 404)
+
+
+async def test_a_wrong_stream_is_a_problem_and_no_stream(client: httpx.AsyncClient) -> None:
+    body = {"message": "x", "stream": True, "agent": "nobody"}
+    assert "allowed are assistant" in await _problem(await client.post("/v1/chat", json=body), 422)
+
+
+async def test_an_agent_that_is_named_answers_in_its_form(client: httpx.AsyncClient) -> None:
+    reply = (await client.post("/v1/chat", json={"message": "help", "agent": "triage"})).json()
+    assert reply["agent"] == "triage"
+    assert set(reply["output"]) >= {"category", "priority", "reply"}
+    assert json.loads(reply["reply"]) == reply["output"]
+
+
+async def test_sessions_are_listed_and_deleted(client: httpx.AsyncClient) -> None:
+    for session in ("a", "b"):
+        await client.post("/v1/chat", json={"message": "x", "session_id": session})
+    listed = (await client.get("/v1/sessions")).json()["sessions"]
+    assert [item["session_id"] for item in listed] == ["b", "a"]
+    assert (await client.delete("/v1/sessions/a")).status_code == 204
+    await _problem(await client.delete("/v1/sessions/a"), 404)
+    await _problem(await client.get("/v1/sessions/a"), 404)
+
+
+async def test_agents_are_listed_with_their_models(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/v1/agents")).json()["agents"]
+    assert [item["name"] for item in listed] == ["assistant", "triage", "summariser", "wait"]
+    assert {item["model"] for item in listed} == {"built-in"}
+
+
+async def test_tasks_are_listed_by_status_and_give_their_result_alone(
+    client: httpx.AsyncClient, parts: Service
+) -> None:
+    worker = asyncio.create_task(parts.worker.run())
+    id = (await client.post("/v1/tasks", json={"input": "go"})).json()["task_id"]
+    async with asyncio.timeout(10):
+        while (await client.get(f"/v1/tasks/{id}/result")).status_code == 409:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    parts.worker.stop()
+    await worker
+    assert '"go"' in (await client.get(f"/v1/tasks/{id}/result")).json()
+    listed = (await client.get("/v1/tasks", params={"status": "succeeded"})).json()["tasks"]
+    assert [task["task_id"] for task in listed] == [id]
+    assert (await client.get("/v1/tasks", params={"status": "failed"})).json()["tasks"] == []
+
+
+async def test_a_slow_agent_is_a_problem_that_names_tasks(client: httpx.AsyncClient) -> None:
+    async def slow(self: Conversation, input: object, context: Context) -> None:
+        await asyncio.sleep(60)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Conversation, "run", slow)
+        response = await client.post("/v1/chat", json={"message": "x"})
+    assert "as a task" in await _problem(response, 504)
+
+
+async def test_every_reference_in_the_openapi_document_is_there(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/openapi.json")).text
+    schemas = json.loads(text)["components"]["schemas"]
+    for reference in re.findall(r"#/components/schemas/(\w+)", text):
+        assert reference in schemas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from agent_app.__main__ import main
-from agent_app.llm.model import choose
+from agent_app.llm.vendors import choose
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
 from pydantic import SecretStr
@@ -91,10 +91,10 @@ OPENAI, ANTHROPIC = LlmKeys(openai=SecretStr("a")), LlmKeys(anthropic=SecretStr(
 def test_the_model_follows_the_setting_and_the_keys(
     model: str | None, keys: LlmKeys, chosen: tuple[str, str]
 ) -> None:
-    assert choose(Settings(model=model), keys) == chosen
+    assert choose(model, keys) == chosen
 
 
 @pytest.mark.parametrize("model", ["claude-x", "anthropic:claude-x", "mistral:large", "openai:"])
 def test_a_model_that_cannot_be_used_is_an_error(model: str) -> None:
     with pytest.raises(SettingsError, match="AGENT_APP_MODEL"):
-        choose(Settings(model=model), OPENAI)
+        choose(model, OPENAI)

@@ -9,10 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from agent_app.llm import model
-from agent_app.llm.model import Message, ModelFailed
+from agent_app.agents.context import Context, Message
+from agent_app.agents.conversation import Conversation
+from agent_app.agents.runs import Runs
+from agent_app.llm.call import LlmProblem
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
+from agent_app.telemetry.metrics import Metrics
 from pydantic import SecretStr
 
 KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
@@ -88,21 +91,28 @@ def _settings(vendor: Vendor, name: str) -> Settings:
     return Settings.model_validate({"model": name, **urls})
 
 
+def _context(vendor: Vendor, name: str) -> Context:
+    runs = Runs(_settings(vendor, name), KEYS, Metrics())
+    return runs.context("assistant", "me", "run", HISTORY)
+
+
 @pytest.mark.parametrize("name", ["openai:gpt-x", "anthropic:claude-x"])
 async def test_a_vendor_answers_with_the_history_in_view(vendor: Vendor, name: str) -> None:
-    answering = model.build(_settings(vendor, name), KEYS)
-    reply = await answering.reply(HISTORY, "who am I?")
-    assert (reply.text, reply.input_tokens, reply.output_tokens) == ("You are Ada", 11, 3)
-    assert reply.model == name.split(":")[1]
+    context = _context(vendor, name)
+    assert await Conversation("Be kind.").run("who am I?", context) == "You are Ada"
+    tally = context.tally
+    assert (tally.calls, tally.input_tokens, tally.output_tokens) == (1, 11, 3)
+    assert tally.model == name.split(":")[1]
     _, body, _ = vendor.asked[0]
+    said = json.dumps(body)
+    assert "Be kind." in said
     said = json.dumps(body["messages"])
     assert said.index("I am Ada") < said.index("Hello Ada") < said.index("who am I?")
 
 
 async def test_a_vendors_error_keeps_its_text_to_itself(vendor: Vendor) -> None:
     vendor.status = 401
-    answering = model.build(_settings(vendor, "openai:gpt-x"), KEYS)
-    with pytest.raises(ModelFailed) as raised:
-        await answering.reply([], "hello")
+    with pytest.raises(LlmProblem) as raised:
+        await Conversation("Be kind.").run("hello", _context(vendor, "openai:gpt-x"))
     assert raised.value.status == 502
     assert raised.value.detail == "The model gpt-x answered with HTTP status 401."

@@ -18,6 +18,11 @@ class NotMigrated(Exception):
     """The database answers, but the tables are not there yet."""
 
 
+#: Without these no request can be answered. Without Redis the history is read from Postgres, without the
+#: queue chats are answered: taking every replica out of service would only make an outage whole.
+NEEDED = frozenset({"postgres"})
+
+
 class Health:
     """The checks by name, run at once, each within 2 s."""
 
@@ -28,6 +33,10 @@ class Health:
         """`ok`, or what is wrong, for each name; an error's own text may tell addresses and is left out."""
         results = await asyncio.gather(*(self._one(name, check) for name, check in self._checks.items()))
         return dict(zip(self._checks, results, strict=True))
+
+    def fatal(self, results: Mapping[str, str]) -> list[str]:
+        """What is wrong with what the service cannot do without."""
+        return [f"{name}: {result}" for name, result in results.items() if name in NEEDED and result != "ok"]
 
     async def _one(self, name: str, check: Check) -> str:
         try:

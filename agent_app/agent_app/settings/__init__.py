@@ -43,15 +43,21 @@ class Settings(AgentSettings, LlmSettings):
     database_secret_arn: SecretArn | None = None
     database_pool_size: int = Field(5, ge=0, le=100, description="0 keeps no connection open between uses")
     history_messages: int = Field(40, ge=2, le=1000, description="How many messages the model sees")
+    history_tokens: int = Field(8000, ge=1, description="Estimated; the model sees whole turns up to this")
     history_seconds: int = Field(86_400, ge=1, description="How long Redis keeps an idle session")
 
     queue_url: HttpUrl | None = None
+    dead_letter_url: HttpUrl | None = Field(
+        None, description="Where failed tasks go with their reason; unset, SQS moves them without one"
+    )
     task_timeout: float = Field(300, gt=0, le=43_200, description="The longest a task may take")
     drain_seconds: float | None = Field(None, ge=0, le=43_200, description="Default: the task timeout")
     worker_concurrency: int = Field(4, ge=1, le=1000)
     max_attempts: int = Field(5, ge=1, le=1000, description="The queue's maxReceiveCount")
     poll_seconds: int = Field(5, ge=0, le=20, description="One long poll; an idle worker stops within it")
-    visibility_seconds: int | None = Field(None, ge=1, le=43_200, description="Default: the queue's own")
+    visibility_seconds: int | None = Field(
+        None, ge=1, le=43_200, description="Default: the queue's, 60 at most"
+    )
     retry_seconds: int = Field(2, ge=0, le=900, description="Before the second attempt; doubles after each")
     artifact_bucket: str | None = None
     artifact_prefix: str = Field("", description="The service may touch no other keys of the bucket")

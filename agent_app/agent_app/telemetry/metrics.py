@@ -39,14 +39,21 @@ class Metrics:
         )
         self.tasks = Counter(
             "agent_app_tasks",
-            "Deliveries handled: succeeded, retried, failed, duplicate, handed_back, lost, malformed",
-            ("kind", "outcome"),
+            "Deliveries: succeeded, retried, failed, cancelled, duplicate, handed_back, lost, malformed",
+            ("agent", "outcome"),
             registry=registry,
         )
         self.task_seconds = Histogram(
-            "agent_app_task_seconds", "Time a task ran", ("kind",), registry=registry, buckets=_SECONDS
+            "agent_app_task_seconds", "Time a task ran", ("agent",), registry=registry, buckets=_SECONDS
         )
         self.tasks_in_flight = Gauge("agent_app_tasks_in_flight", "Tasks running here", registry=registry)
+        self.queue_age = Histogram(
+            "agent_app_queue_age_seconds",
+            "How long a task had been in the queue when a worker took it",
+            ("queue",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
         self.llm_requests = Counter(
             "agent_app_llm_requests", "Calls of a model", ("model", "outcome"), registry=registry
         )

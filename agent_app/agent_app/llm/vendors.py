@@ -1,0 +1,73 @@
+"""Which vendor's model answers, and the way to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from agent_app.llm.built_in import NAME as BUILT_IN
+from agent_app.llm.built_in import built_in
+from agent_app.secrets import LlmKeys
+from agent_app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+DEFAULT_MODELS = {"openai": "gpt-5-mini", "anthropic": "claude-haiku-4-5"}
+
+
+def choose(wanted: str | None, keys: LlmKeys, setting: str = "AGENT_APP_MODEL") -> tuple[str, str]:
+    """The vendor and the model's name: `wanted` if it is said, else by the key that is there.
+
+    Raises:
+        SettingsError: `setting` names a vendor whose key is not there.
+    """
+    present = [vendor for vendor in DEFAULT_MODELS if getattr(keys, vendor) is not None]
+    if wanted == BUILT_IN or (wanted is None and not present):
+        return BUILT_IN, BUILT_IN
+    if wanted is None:
+        return present[0], DEFAULT_MODELS[present[0]]
+    vendor, separator, name = wanted.partition(":")
+    if not separator:
+        name = wanted
+        vendor = "anthropic" if name.startswith("claude") else "openai"
+        if vendor not in present and len(present) == 1 and not name.startswith(("claude", "gpt")):
+            vendor = present[0]
+    if vendor not in DEFAULT_MODELS or not name:
+        raise SettingsError(
+            f"{setting} is {wanted!r}: allowed are 'built-in', 'openai:<model>', 'anthropic:<model>'."
+        )
+    if vendor not in present:
+        raise SettingsError(
+            f"{setting} is {wanted!r}, but there is no key for {vendor}: set {vendor.upper()}_API_KEY, "
+            f"in the environment or in the secret of AGENT_APP_LLM_SECRET_ARN, or {setting}=built-in."
+        )
+    return vendor, name
+
+
+def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
+    """The model, as `choose` found it; the vendors' SDKs try nothing again by themselves."""
+    if vendor == BUILT_IN:
+        return built_in()
+    if vendor == "openai":
+        from openai import AsyncOpenAI
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers.openai import OpenAIProvider
+
+        openai = AsyncOpenAI(
+            api_key=_value(keys.openai), base_url=_value(settings.openai_base_url), max_retries=0
+        )
+        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=openai))
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    anthropic = AsyncAnthropic(
+        api_key=_value(keys.anthropic), base_url=_value(settings.anthropic_base_url), max_retries=0
+    )
+    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=anthropic))
+
+
+def _value(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,185 @@
+"""One queue and the agent types whose tasks come through it: takes tasks, never more than it may run."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from agent_app.state.artifacts import Artifacts
+from agent_app.tasks.attempt import Attempt, Contexts, Hold
+from agent_app.tasks.policy import Policy, unknown
+from agent_app.tasks.queue import Delivery, Note, Queue
+from agent_app.tasks.task import ENDED, LeaseLost, Task, TaskStore
+from agent_app.telemetry import logs
+from agent_app.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: A task whose state could not be read or kept comes back after about this long.
+_BACK_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What all lanes share."""
+
+    store: TaskStore
+    policies: Mapping[str, Policy]
+    contexts: Contexts
+    artifacts: Artifacts | None
+    metrics: Metrics
+    poll_seconds: int
+
+
+class Lane:
+    """`concurrency` tasks at once in this process."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: Queue,
+        parts: Parts,
+        *,
+        agents: Sequence[str],
+        concurrency: int,
+        max_attempts: int,
+    ) -> None:
+        self.name = name
+        self.agents = agents
+        self.concurrency = concurrency
+        self.attempts: dict[uuid.UUID, Attempt] = {}
+        self.running: set[asyncio.Task[None]] = set()
+        self.hold = Hold(30)
+        self._queue = queue
+        self._parts = parts
+        self._max_attempts = max_attempts
+        self._stopping = False
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Takes tasks until `stopping`; those in hand go on."""
+        stopped = asyncio.create_task(stopping.wait())
+        try:
+            while not stopping.is_set():
+                free = self.concurrency - len(self.running)
+                if free > 0:
+                    await self._take(free, stopping)
+                else:
+                    await asyncio.wait({stopped, *self.running}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stopping = True
+            stopped.cancel()
+
+    async def _take(self, free: int, stopping: asyncio.Event) -> None:
+        try:
+            # Never cancelled: a receive that is cut off may have hidden a message that nobody then holds.
+            deliveries = await self._queue.receive(free, self._parts.poll_seconds, self.hold.visibility)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next poll may work)
+            await paused("the queue cannot be read", error, stopping)
+            return
+        self._stopping = stopping.is_set()
+        for delivery in deliveries:
+            task = asyncio.create_task(self._handle(delivery))
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        note = delivery.note
+        if delivery.age is not None:
+            self._parts.metrics.queue_age.labels(self.name).observe(delivery.age)
+        structlog.contextvars.bind_contextvars(
+            request_id=note and note.request_id, task_id=note and str(note.task_id)
+        )
+        try:
+            if self._stopping:
+                await self._queue.hide(delivery, 0)
+            elif note is None:
+                self._parts.metrics.tasks.labels("unknown", "malformed").inc()
+                await self._queue.bury(delivery, "malformed: it is not a task of this service")
+            else:
+                await self._claim(note, delivery)
+        except Exception as error:  # noqa: BLE001 (the message comes back by itself)
+            logs.failure(log, "a task's state could not be kept; it will be tried again", error)
+            await self._soon(delivery)
+
+    async def _claim(self, note: Note, delivery: Delivery) -> None:
+        # A failed task's message was not deleted but dead-lettered: one with tries left was sent again
+        # from there, by somebody who wants it done.
+        again = delivery.received <= self._max_attempts
+        task = await self._parts.store.claim(note.task_id, self.hold.lease, failed=again)
+        if task is None:
+            await self._not_ours(note, delivery)
+            return
+        await self._attempt(task, delivery)
+
+    async def _soon(self, delivery: Delivery) -> None:
+        try:
+            # Apart, so that a store that comes back is not met by all at once.
+            await self._queue.hide(delivery, random.randint(1, 2 * _BACK_SECONDS - 1))  # noqa: S311
+        except Exception as error:  # noqa: BLE001 (then its visibility runs out)
+            log.debug("a message could not be sent back", reason=type(error).__name__)
+
+    async def _not_ours(self, note: Note, delivery: Delivery) -> None:
+        task = await self._parts.store.get(note.task_id)
+        self._parts.metrics.tasks.labels("unknown" if task is None else task.agent, "duplicate").inc()
+        if task is None or task.status in ENDED:
+            log.info("delivered again after its end, or withdrawn: deleted")
+            await self._queue.delete(delivery)
+            return
+        remaining = self.hold.lease
+        if task.lease_until is not None:
+            remaining = (task.lease_until - datetime.now(UTC)).total_seconds()
+        seconds = math.ceil(min(max(remaining, 0), self.hold.visibility)) + 1
+        log.info("delivered again while it runs elsewhere: put back", seconds=seconds)
+        await self._queue.hide(delivery, seconds)
+
+    async def _attempt(self, task: Task, delivery: Delivery) -> None:
+        parts, began, outcome = self._parts, time.monotonic(), "lost"
+        parts.metrics.tasks_in_flight.inc()
+        log.info("task started", agent=task.agent, attempt=task.attempts)
+        try:
+            policy = parts.policies.get(task.agent) or unknown(task.agent, parts.policies)
+            attempt = Attempt(
+                task,
+                delivery,
+                store=parts.store,
+                queue=self._queue,
+                policy=policy,
+                contexts=parts.contexts,
+                artifacts=parts.artifacts,
+                hold=self.hold,
+            )
+            self.attempts[task.id] = attempt
+            outcome = await attempt.run()
+        except LeaseLost:
+            log.warning("the task was taken over by another worker", agent=task.agent)
+        finally:
+            self.attempts.pop(task.id, None)
+            seconds = time.monotonic() - began
+            parts.metrics.tasks_in_flight.dec()
+            parts.metrics.task_seconds.labels(task.agent).observe(seconds)
+            parts.metrics.tasks.labels(task.agent, outcome).inc()
+            log.info(
+                "task ended",
+                agent=task.agent,
+                outcome=outcome,
+                attempt=task.attempts,
+                seconds=round(seconds, 3),
+            )
+
+
+async def paused(what: str, error: Exception, stopping: asyncio.Event) -> None:
+    """Says what failed, then waits 2 s or for the end."""
+    log.warning(what, reason=type(error).__name__)
+    try:
+        async with asyncio.timeout(2):
+            await stopping.wait()
+    except TimeoutError:
+        return
