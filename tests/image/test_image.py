@@ -15,8 +15,8 @@ from tests.image.builder import INDEX_MARK, SOURCE, Builder, Image
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
 
 PACKAGES = re.compile(r"^opt/agent-app/lib/python3\.\d+/site-packages/")
-#: Measured: 180 MB in files, 49.4 MB as the layers that are pulled; a tenth more is allowed.
-OWN_MEGABYTES, OWN_PULLED_MEGABYTES = 198, 54.5
+#: Measured, beyond the base: 166 MB in files, 49.4 MB as the layers that are pulled; a tenth more is allowed.
+OWN_MEGABYTES, OWN_PULLED_MEGABYTES = 183, 54.4
 
 
 def names(image: Image) -> set[str]:
@@ -29,11 +29,10 @@ def test_the_user_is_a_number_that_is_not_roots(image: Image) -> None:
     assert int(group) >= 10_000
 
 
-def test_the_image_says_how_it_starts_and_stops_and_leaves_health_to_kubernetes(image: Image) -> None:
+def test_the_image_says_how_it_starts_and_stops(image: Image) -> None:
     assert image.settings["Cmd"] == ["agent-app", "serve"]
     assert image.settings["StopSignal"] == "SIGTERM"
     assert image.settings["ExposedPorts"] == {"8000/tcp": {}}
-    assert "Healthcheck" not in image.settings
     labels = image.settings["Labels"]
     assert {"org.opencontainers.image.title", "org.opencontainers.image.licenses"} <= set(labels)
 
