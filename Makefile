@@ -4,11 +4,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Tests that start the engine and its services want a core each.
 WORKERS ?= 2
+# What the service's image installs, in the versions that the tests ran with.
+IMAGE_LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header
 
 $(INSTALLED): requirements.lock pyproject.toml agent_app/pyproject.toml
 	@sh tools/bootstrap
 
-.PHONY: help up down test unit lint format lock clean
+.PHONY: help up down test unit image lint format lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,10 +24,14 @@ down: $(INSTALLED) ## Delete the local environment and stop all it runs
 
 test: $(INSTALLED) ## Run every test, those with the real engine included
 	@$(BIN)/agent-infra tools --ensure
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not image"
 
 unit: $(INSTALLED) ## Run the tests that need no engine
-	@$(BIN)/pytest -n $(WORKERS) -m "not engine"
+	@$(BIN)/pytest -n $(WORKERS) -m "not engine and not image"
+
+image: $(INSTALLED) ## Build the service's image and run it (Debian and root: it installs what it needs)
+	@tools/debian-packages image
+	@$(BIN)/pytest -m image tests/image
 
 lint: $(INSTALLED) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -40,6 +47,9 @@ lock: $(INSTALLED) ## Pin the newest allowed Python packages anew (the engine's 
 	@printf 'pulumi==3.232.0\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --upgrade --extra local --extra dev \
 		pyproject.toml agent_app/pyproject.toml -c - -o requirements.lock
+	@$(BIN)/uv pip compile $(IMAGE_LOCK) -c requirements.lock agent_app/pyproject.toml -o agent_app/requirements.lock
+	@printf 'hatchling\n' | $(BIN)/uv pip compile $(IMAGE_LOCK) --upgrade -c requirements.lock - \
+		-o agent_app/build-requirements.lock
 
 clean: ## Remove what the tools leave behind; environments and their data stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
