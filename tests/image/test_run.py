@@ -59,7 +59,7 @@ def test_the_packages_fit_together(container: Container) -> None:
     script = (
         "import importlib, pkgutil, agent_app\n"
         "for module in pkgutil.walk_packages(agent_app.__path__, 'agent_app.'):\n"
-        "    if module.name != 'agent_app.migrations.env': importlib.import_module(module.name)\n"
+        "    if module.name != 'agent_app.state.migrations.env': importlib.import_module(module.name)\n"
         "import anthropic, openai, psycopg; assert psycopg.pq.__impl__ == 'binary'\n"
     )
     done = container.run(["python3", "-c", script])
@@ -103,7 +103,7 @@ def test_sigterm_amid_a_task_finishes_it(container: Container, bare_stack: Stack
         container.replica(bare_stack) as serve,
         container.replica(bare_stack, ["agent-app", "work"]) as worker,
     ):
-        id = serve.app.submit({"kind": "wait", "input": {"seconds": 3}})
+        id = serve.app.submit({"agent": "wait", "input": {"seconds": 3}})
         serve.app.task_becomes(id, "running")
         assert worker.terminate() == 0
         assert serve.app.task(id)["status"] == "succeeded"
