@@ -12,6 +12,7 @@ import structlog
 
 from agent_app import aws, secrets
 from agent_app.agents.runs import Runs
+from agent_app.http.auth import ApiKeys
 from agent_app.http.chat import Chat
 from agent_app.http.health import Check, Health, NotMigrated
 from agent_app.settings import Settings
@@ -39,6 +40,8 @@ class Service:
 
     settings: Settings
     metrics: Metrics
+    #: None where no key is asked for.
+    api_keys: ApiKeys | None
     health: Health
     policies: Mapping[str, Policy]
     runs: Runs
@@ -65,6 +68,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     metrics = Metrics()
     known = policies(settings)
     runs = Runs(settings, await secrets.llm_keys(settings), metrics)
+    api_keys = await _api_keys(settings)
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
         tasks: TaskStore
@@ -88,6 +92,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings,
             metrics,
+            api_keys,
             Health(checks),
             known,
             runs,
@@ -121,7 +126,17 @@ def _lanes(
     return lanes
 
 
+async def _api_keys(settings: Settings) -> ApiKeys | None:
+    if not settings.checks_keys:
+        return None
+    keys = ApiKeys(lambda: secrets.read(settings, "api_keys_secret_arn"), settings.api_keys_seconds)
+    await keys.load()
+    return keys
+
+
 def _warn(settings: Settings) -> None:
+    if not settings.checks_keys and settings.environment != "local":
+        log.warning("AGENT_APP_API_KEYS_SECRET_ARN is not set: whoever reaches this service may use it")
     if settings.database_url is None and settings.redis_url is None:
         log.warning(
             "neither AGENT_APP_DATABASE_URL nor AGENT_APP_REDIS_URL is set: sessions are kept in "

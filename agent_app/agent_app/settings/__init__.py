@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from agent_app.settings.agents import AgentSettings
+from agent_app.settings.auth import AuthSettings
 from agent_app.settings.kinds import DatabaseUrl, HttpUrl, LogLevel, RedisUrl, SecretArn
 from agent_app.settings.llm import LlmSettings
 
@@ -20,7 +21,7 @@ class SettingsError(Exception):
     """A variable is wrong; the message says which, its value, what is allowed and the way out."""
 
 
-class Settings(AgentSettings, LlmSettings):
+class Settings(AgentSettings, AuthSettings, LlmSettings):
     """Everything is optional: without a store the service keeps its state in its own memory.
 
     Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
@@ -73,6 +74,19 @@ class Settings(AgentSettings, LlmSettings):
             if getattr(self, f"{name}_secret_arn") and not getattr(self, f"{name}_url"):
                 variable = f"{PREFIX}{name.upper()}_SECRET_ARN"
                 raise ValueError(f"{variable} is set without {PREFIX}{name.upper()}_URL: set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _auth_can_be_done(self) -> Self:
+        if self.auth == "api-key" and self.api_keys_secret_arn is None:
+            raise ValueError(
+                f"{PREFIX}AUTH is 'api-key' without {PREFIX}API_KEYS_SECRET_ARN: name the keys' secret"
+            )
+        if self.auth == "none" and self.environment != "local":
+            raise ValueError(
+                f"{PREFIX}AUTH is 'none', which is for the environment 'local' alone, and this is "
+                f"{self.environment!r}: say 'api-key' and {PREFIX}API_KEYS_SECRET_ARN"
+            )
         return self
 
     @property
