@@ -71,6 +71,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     api_keys = await _api_keys(settings)
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(runs.close)
         tasks: TaskStore
         durable, tasks = await _database(settings, stack, checks)
         history = await _history(settings, durable, metrics, stack, checks)
