@@ -60,7 +60,7 @@ class ManagedModel(WrapperModel):
         self._candidates = candidates
         self._caller = caller
         self._tally = tally
-        self._settings = settings
+        self._llm = settings
         self._metrics = metrics
         tally.model = candidates[0].model.model_name
 
@@ -77,7 +77,8 @@ class ManagedModel(WrapperModel):
             return response
 
         async with AsyncExitStack() as stack:
-            candidate, response = await self._first(ask, stack)
+            answer: tuple[Candidate, ModelResponse] = await self._first(ask, stack)
+        candidate, response = answer
         self._add(candidate, response.usage)
         return response
 
@@ -99,7 +100,7 @@ class ManagedModel(WrapperModel):
         async with AsyncExitStack() as stack:
             candidate, response = await self._first(ask, stack)
             try:
-                async with asyncio.timeout(self._settings.model_timeout):
+                async with asyncio.timeout(self._llm.model_timeout):
                     yield response
             except Exception as error:
                 why = failure.of(error)
@@ -123,7 +124,7 @@ class ManagedModel(WrapperModel):
         raise _problem(failed)
 
     async def _answer(self, candidate: Candidate, ask: Any, stack: AsyncExitStack) -> Any:
-        settings = self._settings
+        settings = self._llm
         attempt = 0
         while True:
             attempt += 1
@@ -160,7 +161,7 @@ class ManagedModel(WrapperModel):
             await asyncio.sleep(wait)
 
     def _bounded(self, given: ModelSettings | None) -> ModelSettings:
-        return ModelSettings(**{"max_tokens": self._settings.max_output_tokens, **(given or {})})
+        return ModelSettings(**{"max_tokens": self._llm.max_output_tokens, **(given or {})})
 
     def _add(self, candidate: Candidate, usage: RequestUsage) -> None:
         name = candidate.model.model_name
