@@ -1,8 +1,9 @@
 """The limits that all replicas and fleets of an environment share, in Redis, by its clock.
 
 Redis may lose what it holds: a restart, a failover, an eviction. So each process remembers what it was
-admitted in the last window, and under which epoch, a marker kept with the window. When it meets another epoch it
-first reports its own use. A new epoch admits nothing until the processes' heartbeats have had time for that.
+admitted in the last window, and under which epoch, a marker kept with the window. When it meets another
+epoch, it first reports its own use. A new epoch admits nothing until the processes' heartbeats have had
+time for that.
 """
 
 from __future__ import annotations
