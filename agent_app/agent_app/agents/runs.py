@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from redis.asyncio import Redis
+
 from agent_app.agents.context import Context, Message, Tally
-from agent_app.llm import vendors
+from agent_app.llm import limits, vendors
 from agent_app.llm.breaker import Breaker
 from agent_app.llm.call import Caller
 from agent_app.llm.managed import Candidate, ManagedModel
@@ -17,7 +19,9 @@ from agent_app.telemetry.metrics import Metrics
 class Runs:
     """One for the process; raises SettingsError where a model cannot be used."""
 
-    def __init__(self, settings: Settings, keys: LlmKeys, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, keys: LlmKeys, metrics: Metrics, redis: Redis | None = None
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._candidates: dict[str, Sequence[Candidate]] = {}
@@ -27,7 +31,7 @@ class Runs:
             chosen = vendors.choose(wanted, keys, setting)
             if chosen not in built:
                 breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
-                built[chosen] = Candidate(vendors.build(*chosen, settings, keys), breaker)
+                built[chosen] = Candidate(":".join(chosen), vendors.build(*chosen, settings, keys), breaker)
             return built[chosen]
 
         spare = [candidate(name, f"{PREFIX}FALLBACK_MODELS") for name in settings.fallback_models]
@@ -36,6 +40,12 @@ class Runs:
                 its.model or settings.model, f"{PREFIX}AGENTS" if its.model else f"{PREFIX}MODEL"
             )
             self._candidates[agent] = [first, *(other for other in spare if other is not first)]
+
+        names = {each.name for several in self._candidates.values() for each in several}
+        waits = metrics.llm_limit_waits
+        self.limits = limits.choose(
+            settings, redis, names, lambda model, seconds: waits.labels(model).observe(seconds)
+        )
 
     async def close(self) -> None:
         """Closes the connections to the vendors."""
@@ -55,6 +65,7 @@ class Runs:
             caller=Caller(agent, owner),
             tally=tally,
             settings=self._settings,
+            limits=self.limits,
             metrics=self._metrics,
         )
         return Context(agent, owner, model, tally, history, run_id)

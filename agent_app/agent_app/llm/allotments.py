@@ -1,7 +1,7 @@
 """Budgets that Postgres judges, and that cost a call no round trip.
 
-A process takes an allotment of a budget, a small share of what remains, and reserves from it in its memory. What
-it does not use goes back. An allotment whose process died counts as spent: nobody knows that it was not.
+A process takes an allotment of a budget, a small share of what remains, and reserves from it in its memory.
+What it does not use goes back. An allotment whose process died counts as spent: nobody knows that it was not.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _OPEN = (
         "clock_timestamp() + :expiry * interval '1 second')"
     ),
 )
-# One statement says what this process has settled so far and what it keeps, and takes more if there is room. All is
-# absolute and numbered: repeated, or late after a newer one, it changes nothing.
+# One statement says what this process has settled so far and what it keeps, and takes more if there is room.
+# All is absolute and numbered: repeated, or late after a newer one, it changes nothing.
 _SYNC = text("""
 with mine as (
   select amount, settled from budget_allotments where id = :id and version < :version for update

@@ -31,6 +31,11 @@ class Failure:
         return self.status is None or self.status in _PASSING
 
     @property
+    def may_have_counted(self) -> bool:
+        """Whether the vendor may count tokens of it: it was not refused."""
+        return self.status is None
+
+    @property
     def callers_fault(self) -> bool:
         """Whether no model would answer this."""
         return self.status in _CALLERS

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_ai.exceptions import UnexpectedModelBehavior
-from pydantic_ai.messages import BaseToolCallPart, ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import (
+    BaseToolCallPart,
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    TextPart,
+)
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -21,6 +27,7 @@ from agent_app.llm import failure
 from agent_app.llm.breaker import Breaker
 from agent_app.llm.call import Caller, LlmProblem
 from agent_app.llm.failure import Failure
+from agent_app.llm.limits import Permit, RateLimits, Unlimited
 from agent_app.settings.llm import LlmSettings
 from agent_app.telemetry.metrics import Metrics
 
@@ -32,6 +39,8 @@ _BUSY_SECONDS = 10
 class Candidate:
     """A model that may answer, one for the process."""
 
+    #: `vendor:model`, by which its limits are told.
+    name: str
     model: Model
     breaker: Breaker
 
@@ -54,6 +63,7 @@ class ManagedModel(WrapperModel):
         caller: Caller,
         tally: Tally,
         settings: LlmSettings,
+        limits: RateLimits,
         metrics: Metrics,
     ) -> None:
         super().__init__(candidates[0].model)
@@ -61,6 +71,8 @@ class ManagedModel(WrapperModel):
         self._caller = caller
         self._tally = tally
         self._llm = settings
+        self._limits = limits
+        self._is_limited = not isinstance(limits, Unlimited)
         self._metrics = metrics
         tally.model = candidates[0].model.model_name
 
@@ -76,10 +88,11 @@ class ManagedModel(WrapperModel):
                 raise UnexpectedModelBehavior("the answer is empty")
             return response
 
+        most = self._most(messages)
         async with AsyncExitStack() as stack:
-            answer: tuple[Candidate, ModelResponse] = await self._first(ask, stack)
-        candidate, response = answer
-        self._add(candidate, response.usage)
+            answer: tuple[Candidate, Permit, ModelResponse] = await self._first(ask, most, stack)
+        candidate, permit, response = answer
+        await self._add(candidate, permit, response.usage)
         return response
 
     @asynccontextmanager
@@ -98,7 +111,7 @@ class ManagedModel(WrapperModel):
             return await stack.enter_async_context(opened)
 
         async with AsyncExitStack() as stack:
-            candidate, response = await self._first(ask, stack)
+            candidate, permit, response = await self._first(ask, self._most(messages), stack)
             try:
                 async with asyncio.timeout(self._llm.model_timeout):
                     yield response
@@ -109,49 +122,34 @@ class ManagedModel(WrapperModel):
                 candidate.breaker.failed()
                 raise _problem([(candidate, why)]) from None
             finally:
-                self._add(candidate, response.usage)
+                await self._add(candidate, permit, response.usage)
 
-    async def _first(self, ask: Any, stack: AsyncExitStack) -> tuple[Candidate, Any]:
-        """The first candidate that answers, and its answer."""
+    async def _first(self, ask: Any, tokens: int, stack: AsyncExitStack) -> tuple[Candidate, Permit, Any]:
+        """The first candidate that answers, its permit for so many tokens, and its answer."""
         failed: list[tuple[Candidate, Failure]] = []
         for candidate in self._candidates:
             try:
-                return candidate, await self._answer(candidate, ask, stack)
+                return candidate, *await self._answer(candidate, ask, tokens, stack)
             except _Refused as refused:
                 failed.append((candidate, refused.failure))
                 if refused.failure.callers_fault:
                     break
         raise _problem(failed)
 
-    async def _answer(self, candidate: Candidate, ask: Any, stack: AsyncExitStack) -> Any:
-        settings = self._llm
-        attempt = 0
+    async def _answer(
+        self, candidate: Candidate, ask: Any, tokens: int, stack: AsyncExitStack
+    ) -> tuple[Permit, Any]:
+        """Asks until it answers, or until trying again is not worth it."""
+        settings, attempt = self._llm, 0
         while True:
             attempt += 1
             if not candidate.breaker.lets():
                 left = candidate.breaker.seconds_left
                 raise _Refused(Failure("failed too often and is left alone for now", retry_after=left))
-            why = None
             try:
-                async with asyncio.timeout(settings.model_timeout):
-                    answer = await ask(candidate.model, stack)
-            except Exception as error:
-                why = failure.of(error)
-                if why is None:
-                    candidate.breaker.dropped()
-                    raise
-            except BaseException:
-                candidate.breaker.dropped()
-                raise
-            outcome = "answered" if why is None else "failed"
-            self._metrics.llm_requests.labels(candidate.model.model_name, outcome).inc()
-            if why is None:
-                candidate.breaker.worked()
-                return answer
-            if why.callers_fault:
-                candidate.breaker.dropped()
-                raise _Refused(why)
-            candidate.breaker.failed()
+                return await self._attempt(candidate, ask, tokens, stack)
+            except _Refused as refused:
+                why = refused.failure
             wait = None
             if why.passes and attempt < settings.model_attempts:
                 base, longest = settings.model_backoff_seconds, settings.model_backoff_limit
@@ -160,10 +158,46 @@ class ManagedModel(WrapperModel):
                 raise _Refused(why)
             await asyncio.sleep(wait)
 
+    async def _attempt(
+        self, candidate: Candidate, ask: Any, tokens: int, stack: AsyncExitStack
+    ) -> tuple[Permit, Any]:
+        """One call within its limits; the breaker learns how it ended."""
+        breaker, outcomes = candidate.breaker, self._metrics.llm_requests
+        try:
+            permit = await self._limits.acquire(candidate.name, tokens, wait=self._llm.llm_wait_seconds)
+        except BaseException:
+            breaker.dropped()
+            raise
+        try:
+            async with asyncio.timeout(self._llm.model_timeout):
+                answer = await ask(candidate.model, stack)
+        except BaseException as error:
+            why = failure.of(error) if isinstance(error, Exception) else None
+            if why is None or why.callers_fault:
+                breaker.dropped()
+            else:
+                breaker.failed()
+            if why is None:
+                # What the vendor made of it is not known: the permit counts on, whole.
+                raise
+            outcomes.labels(candidate.model.model_name, "failed").inc()
+            if not why.may_have_counted:
+                await self._limits.settle(permit, 0)
+            raise _Refused(why) from None
+        outcomes.labels(candidate.model.model_name, "answered").inc()
+        breaker.worked()
+        return permit, answer
+
     def _bounded(self, given: ModelSettings | None) -> ModelSettings:
         return ModelSettings(**{"max_tokens": self._llm.max_output_tokens, **(given or {})})
 
-    def _add(self, candidate: Candidate, usage: RequestUsage) -> None:
+    def _most(self, messages: Sequence[ModelMessage]) -> int:
+        """The tokens that a call may take, as estimated: its prompt and the longest answer."""
+        text = ModelMessagesTypeAdapter.dump_json(list(messages)) if self._is_limited else b""
+        return -(-len(text) // 4) + self._llm.max_output_tokens
+
+    async def _add(self, candidate: Candidate, permit: Permit, usage: RequestUsage) -> None:
+        await self._limits.settle(permit, usage.input_tokens + usage.output_tokens)
         name = candidate.model.model_name
         self._tally.model = name
         self._tally.calls += 1
