@@ -16,7 +16,8 @@ from typing import Any
 
 import structlog
 from sqlalchemy import TextClause, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent_app.llm.budget import BudgetLimits, Reservation, Scope, exhausted, month_of
@@ -51,17 +52,17 @@ _OPEN = (
 _SYNC = text("""
 with mine as (
   select amount, settled from budget_allotments where id = :id and version < :version for update
+), account as (
+  select spent + :settled - m.settled as spent, lost, held + :keep - m.amount as held from budgets b, mine m
+  where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
+  for update of b
+), room as (
+  select *, :limit - spent - lost - held as remaining from account
+), grants as (
+  select *, case when :need > 0 and remaining >= :need
+    then greatest(:need, remaining / :share, least(:wanted, remaining / 4)) else 0 end as granted from room
 ), judged as (
-  update budgets b set
-    spent = b.spent + :settled - m.settled,
-    held = b.held + :keep - m.amount + g.granted,
-    granted = g.granted
-  from mine m, lateral (
-    select :limit - (b.spent + :settled - m.settled) - b.lost - (b.held + :keep - m.amount) as remaining
-  ) r, lateral (
-    select case when :need > 0 and r.remaining >= :need
-      then greatest(:need, r.remaining / :share, least(:wanted, r.remaining / 4)) else 0 end as granted
-  ) g
+  update budgets b set spent = g.spent, held = g.held + g.granted, granted = g.granted from grants g
   where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
   returning b.granted, b.spent, b.lost, b.held
 ), said as (
@@ -350,7 +351,7 @@ class PostgresBudget:
             async with asyncio.timeout(_ANSWER_SECONDS), self._engine.begin() as connection:
                 result = await connection.execute(statement, values)
                 return result.first() if rows else result.rowcount
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
             # Others, too, may just have come back: their allotments are not dead for that.
             self._reap_from = time.monotonic() + EXPIRY_SECONDS
             raise _Away from error
