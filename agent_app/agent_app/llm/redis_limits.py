@@ -219,7 +219,14 @@ class RedisRateLimits(Line):
             Unreachable: it did not answer; it may have run.
         """
         known = model.epoch
-        values = (action, known, model.admitted, uuid.uuid4().hex, *self._shape, *numbers)
+        values: tuple[str | int, ...] = (
+            action,
+            known,
+            model.admitted,
+            uuid.uuid4().hex,
+            *self._shape,
+            *numbers,
+        )
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 answer = await self._script(keys=model.keys, args=values)

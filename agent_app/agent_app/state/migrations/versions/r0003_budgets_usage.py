@@ -35,10 +35,9 @@ def upgrade() -> None:
     op.create_index(
         "budget_allotments_by_expiry", "budget_allotments", ["environment", "fleet", "expires_at"]
     )
-    place = ("environment", "fleet", "agent", "key", "model")
     op.create_table(
         "llm_usage",
-        *_texts(*place),
+        *_texts("environment", "fleet", "agent", "key", "model"),
         sa.Column("day", sa.Date, nullable=False),
         *_counts("requests", "failures", "input_tokens", "output_tokens", "cached_tokens", "micros"),
         sa.PrimaryKeyConstraint(
