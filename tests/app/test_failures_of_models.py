@@ -13,7 +13,7 @@ from agent_app.agents.conversation import Conversation
 from agent_app.agents.runs import Runs
 from agent_app.llm import failure
 from agent_app.llm.breaker import Breaker
-from agent_app.llm.call import LlmProblem
+from agent_app.llm.call import LlmProblem, PromptTooLong
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
 from agent_app.telemetry.metrics import Metrics
@@ -146,6 +146,15 @@ async def test_a_model_that_keeps_failing_is_left_alone_and_then_tried_by_one(
     assert (raised.value.status, raised.value.retry_after) == (503, 1)
     time.sleep(0.5)  # noqa: ASYNC251 (the breaker's own clock)
     assert await talk.run("hello", _context(mine))
+
+
+async def test_a_prompt_that_is_too_long_is_asked_of_no_model(
+    stub: StubLlm, runs: Callable[..., Runs]
+) -> None:
+    with pytest.raises(PromptTooLong, match="AGENT_APP_MAX_PROMPT_TOKENS is 500") as raised:
+        await talk.run("word " * 500, _context(runs(max_prompt_tokens=500)))
+    assert raised.value.status == 413
+    assert not _statuses(stub)
 
 
 async def test_a_stream_is_tried_again_until_it_begins(stub: StubLlm, runs: Callable[..., Runs]) -> None:

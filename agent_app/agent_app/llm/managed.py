@@ -23,11 +23,11 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from agent_app.agents.context import Tally
-from agent_app.llm import failure
+from agent_app.llm import failure, tokens
 from agent_app.llm.breaker import Breaker
-from agent_app.llm.call import Caller, LlmProblem
+from agent_app.llm.call import Caller, LlmProblem, PromptTooLong
 from agent_app.llm.failure import Failure
-from agent_app.llm.limits import Permit, RateLimits, Unlimited
+from agent_app.llm.limits import Permit, RateLimits
 from agent_app.settings.llm import LlmSettings
 from agent_app.telemetry.metrics import Metrics
 
@@ -72,7 +72,6 @@ class ManagedModel(WrapperModel):
         self._tally = tally
         self._llm = settings
         self._limits = limits
-        self._is_limited = not isinstance(limits, Unlimited)
         self._metrics = metrics
         tally.model = candidates[0].model.model_name
 
@@ -124,12 +123,12 @@ class ManagedModel(WrapperModel):
             finally:
                 await self._add(candidate, permit, response.usage)
 
-    async def _first(self, ask: Any, tokens: int, stack: AsyncExitStack) -> tuple[Candidate, Permit, Any]:
-        """The first candidate that answers, its permit for so many tokens, and its answer."""
+    async def _first(self, ask: Any, most: int, stack: AsyncExitStack) -> tuple[Candidate, Permit, Any]:
+        """The first candidate that answers, its permit for `most` tokens, and its answer."""
         failed: list[tuple[Candidate, Failure]] = []
         for candidate in self._candidates:
             try:
-                return candidate, *await self._answer(candidate, ask, tokens, stack)
+                return candidate, *await self._answer(candidate, ask, most, stack)
             except _Refused as refused:
                 failed.append((candidate, refused.failure))
                 if refused.failure.callers_fault:
@@ -137,7 +136,7 @@ class ManagedModel(WrapperModel):
         raise _problem(failed)
 
     async def _answer(
-        self, candidate: Candidate, ask: Any, tokens: int, stack: AsyncExitStack
+        self, candidate: Candidate, ask: Any, most: int, stack: AsyncExitStack
     ) -> tuple[Permit, Any]:
         """Asks until it answers, or until trying again is not worth it."""
         settings, attempt = self._llm, 0
@@ -147,7 +146,7 @@ class ManagedModel(WrapperModel):
                 left = candidate.breaker.seconds_left
                 raise _Refused(Failure("failed too often and is left alone for now", retry_after=left))
             try:
-                return await self._attempt(candidate, ask, tokens, stack)
+                return await self._attempt(candidate, ask, most, stack)
             except _Refused as refused:
                 why = refused.failure
             wait = None
@@ -159,12 +158,12 @@ class ManagedModel(WrapperModel):
             await asyncio.sleep(wait)
 
     async def _attempt(
-        self, candidate: Candidate, ask: Any, tokens: int, stack: AsyncExitStack
+        self, candidate: Candidate, ask: Any, most: int, stack: AsyncExitStack
     ) -> tuple[Permit, Any]:
         """One call within its limits; the breaker learns how it ended."""
         breaker, outcomes = candidate.breaker, self._metrics.llm_requests
         try:
-            permit = await self._limits.acquire(candidate.name, tokens, wait=self._llm.llm_wait_seconds)
+            permit = await self._limits.acquire(candidate.name, most, wait=self._llm.llm_wait_seconds)
         except BaseException:
             breaker.dropped()
             raise
@@ -192,9 +191,20 @@ class ManagedModel(WrapperModel):
         return ModelSettings(**{"max_tokens": self._llm.max_output_tokens, **(given or {})})
 
     def _most(self, messages: Sequence[ModelMessage]) -> int:
-        """The tokens that a call may take, as estimated: its prompt and the longest answer."""
-        text = ModelMessagesTypeAdapter.dump_json(list(messages)) if self._is_limited else b""
-        return -(-len(text) // 4) + self._llm.max_output_tokens
+        """The tokens that a call may take, as estimated: its prompt and the longest answer.
+
+        Raises:
+            PromptTooLong: the prompt alone is longer than it may be.
+        """
+        prompt = tokens.estimate(ModelMessagesTypeAdapter.dump_json(list(messages)).decode())
+        most = self._llm.max_prompt_tokens
+        if prompt > most:
+            raise PromptTooLong(
+                413,
+                f"The prompt is about {prompt} tokens with its history and instructions, and "
+                f"AGENT_APP_MAX_PROMPT_TOKENS is {most}: shorten it, or begin a new session.",
+            )
+        return prompt + self._llm.max_output_tokens
 
     async def _add(self, candidate: Candidate, permit: Permit, usage: RequestUsage) -> None:
         await self._limits.settle(permit, usage.input_tokens + usage.output_tokens)
