@@ -11,11 +11,11 @@ import pytest
 from agent_app.agents.context import Context
 from agent_app.agents.conversation import Conversation
 from agent_app.agents.runs import Runs
-from agent_app.llm import failure
+from agent_app.llm import failure, limits
 from agent_app.llm.breaker import Breaker
-from agent_app.llm.call import LlmProblem, PromptTooLong
+from agent_app.llm.call import LimitReached, LlmProblem, PromptTooLong
 from agent_app.secrets import LlmKeys
-from agent_app.settings import Settings
+from agent_app.settings import Settings, SettingsError
 from agent_app.telemetry.metrics import Metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,3 +220,18 @@ def test_pauses_grow_to_their_limit_and_no_further(attempt: int, base: float, lo
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
     assert failure.parsed(text, now=lambda: datetime(2026, 11, 24, tzinfo=UTC)) == seconds
+
+
+async def test_a_run_waits_for_its_models_limit_and_gives_up_in_time() -> None:
+    made = Settings.model_validate(
+        {"llm_limits": {"built-in:built-in": {"requests_per_minute": 1}}, "llm_wait_seconds": 0.1}
+    )
+    runs = Runs(made, LlmKeys(), Metrics())
+    assert await talk.run("one", runs.context("assistant", "me", "1"))
+    with pytest.raises(LimitReached, match="1 requests a minute"):
+        await talk.run("two", runs.context("assistant", "me", "2"))
+
+
+def test_a_limit_of_no_vendor_is_refused() -> None:
+    with pytest.raises(SettingsError, match="AGENT_APP_LLM_LIMITS"):
+        limits.limits_of(Settings.model_validate({"llm_limits": {"gpt-x": {}}}))
