@@ -205,7 +205,9 @@ class PostgresBudget:
             log.warning("the database does not answer for the budgets; what is in hand may be spent")
 
     async def close(self) -> None:
-        for pool in [*self._pools.values(), *self._former]:
+        pools = [*self._pools.values(), *self._former]
+        self._pools, self._former = {}, []
+        for pool in pools:
             try:
                 await self._sync(pool, give_back=max(0, pool.free))
                 await self._execute(_DROP, {"id": pool.id})
