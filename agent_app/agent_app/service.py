@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -30,6 +31,9 @@ from agent_app.tasks.submission import Submission
 from agent_app.tasks.task import TaskStore
 from agent_app.tasks.worker import Worker
 from agent_app.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -67,13 +71,17 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     """
     metrics = Metrics()
     known = policies(settings)
-    runs = Runs(settings, await secrets.llm_keys(settings), metrics)
+    keys = await secrets.llm_keys(settings)
     api_keys = await _api_keys(settings)
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
         tasks: TaskStore
         durable, tasks = await _database(settings, stack, checks)
-        history = await _history(settings, durable, metrics, stack, checks)
+        redis = await _redis(settings, stack, checks)
+        runs = Runs(settings, keys, metrics, redis)
+        stack.push_async_callback(runs.close)
+        stack.push_async_callback(_ended, asyncio.create_task(runs.limits.run()))
+        history = _history(settings, durable, redis, metrics)
         queues = await _queues(settings, known, stack, checks)
         artifacts = await _artifacts(settings, stack)
         _warn(settings)
@@ -169,15 +177,9 @@ async def _database(
     return PostgresStore(engine, settings.fleet), PostgresTaskStore(engine, settings.fleet)
 
 
-async def _history(
-    settings: Settings,
-    durable: PostgresStore | None,
-    metrics: Metrics,
-    stack: AsyncExitStack,
-    checks: dict[str, Check],
-) -> Store:
+async def _redis(settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]) -> Redis | None:
     if settings.redis_url is None:
-        return durable or MemoryStore()
+        return None
     from redis.asyncio import Redis
 
     password = await secrets.redis_password(settings)
@@ -192,8 +194,21 @@ async def _history(
     )
     stack.push_async_callback(redis.aclose)
     checks["redis"] = redis.ping
+    return redis
+
+
+def _history(
+    settings: Settings, durable: PostgresStore | None, redis: Redis | None, metrics: Metrics
+) -> Store:
+    if redis is None:
+        return durable or MemoryStore()
     cache = RedisStore(redis, settings.fleet, settings.history_messages, settings.history_seconds)
     return cache if durable is None else CachedStore(durable, cache, settings.history_messages, metrics)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _queues(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -91,15 +92,17 @@ def _settings(vendor: Vendor, name: str) -> Settings:
     return Settings.model_validate({"model": name, **urls})
 
 
-def _context(vendor: Vendor, name: str) -> Context:
+@asynccontextmanager
+async def _context(vendor: Vendor, name: str) -> AsyncIterator[Context]:
     runs = Runs(_settings(vendor, name), KEYS, Metrics())
-    return runs.context("assistant", "me", "run", HISTORY)
+    yield runs.context("assistant", "me", "run", HISTORY)
+    await runs.close()
 
 
 @pytest.mark.parametrize("name", ["openai:gpt-x", "anthropic:claude-x"])
 async def test_a_vendor_answers_with_the_history_in_view(vendor: Vendor, name: str) -> None:
-    context = _context(vendor, name)
-    assert await Conversation("Be kind.").run("who am I?", context) == "You are Ada"
+    async with _context(vendor, name) as context:
+        assert await Conversation("Be kind.").run("who am I?", context) == "You are Ada"
     tally = context.tally
     assert (tally.calls, tally.input_tokens, tally.output_tokens) == (1, 11, 3)
     assert tally.model == name.split(":")[1]
@@ -112,7 +115,8 @@ async def test_a_vendor_answers_with_the_history_in_view(vendor: Vendor, name: s
 
 async def test_a_vendors_error_keeps_its_text_to_itself(vendor: Vendor) -> None:
     vendor.status = 401
-    with pytest.raises(LlmProblem) as raised:
-        await Conversation("Be kind.").run("hello", _context(vendor, "openai:gpt-x"))
+    async with _context(vendor, "openai:gpt-x") as context:
+        with pytest.raises(LlmProblem) as raised:
+            await Conversation("Be kind.").run("hello", context)
     assert raised.value.status == 502
     assert raised.value.detail == "The model gpt-x answered with HTTP status 401."

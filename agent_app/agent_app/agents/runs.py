@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
 
 from agent_app.agents.context import Context, Message, Tally
-from agent_app.llm import vendors
+from agent_app.llm import limits, vendors
+from agent_app.llm.breaker import Breaker
 from agent_app.llm.call import Caller
-from agent_app.llm.managed import ManagedModel
+from agent_app.llm.managed import Candidate, ManagedModel
 from agent_app.secrets import LlmKeys
-from agent_app.settings import Settings
+from agent_app.settings import PREFIX, Settings
 from agent_app.telemetry.metrics import Metrics
-
-if TYPE_CHECKING:
-    from pydantic_ai.models import Model
 
 
 class Runs:
     """One for the process; raises SettingsError where a model cannot be used."""
 
-    def __init__(self, settings: Settings, keys: LlmKeys, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, keys: LlmKeys, metrics: Metrics, redis: Redis | None = None
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._models: dict[str, Model] = {}
-        built: dict[tuple[str, str], Model] = {}
-        for agent, its in settings.agents.items():
-            chosen = vendors.choose(its.model or settings.model, keys)
+        self._candidates: dict[str, Sequence[Candidate]] = {}
+        built: dict[tuple[str, str], Candidate] = {}
+
+        def candidate(wanted: str | None, setting: str) -> Candidate:
+            chosen = vendors.choose(wanted, keys, setting)
             if chosen not in built:
-                built[chosen] = vendors.build(*chosen, settings, keys)
-            self._models[agent] = built[chosen]
+                breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+                built[chosen] = Candidate(":".join(chosen), vendors.build(*chosen, settings, keys), breaker)
+            return built[chosen]
+
+        spare = [candidate(name, f"{PREFIX}FALLBACK_MODELS") for name in settings.fallback_models]
+        for agent, its in settings.agents.items():
+            first = candidate(
+                its.model or settings.model, f"{PREFIX}AGENTS" if its.model else f"{PREFIX}MODEL"
+            )
+            self._candidates[agent] = [first, *(other for other in spare if other is not first)]
+
+        names = {each.name for several in self._candidates.values() for each in several}
+        waits = metrics.llm_limit_waits
+        self.limits = limits.choose(
+            settings, redis, names, lambda model, seconds: waits.labels(model).observe(seconds)
+        )
+
+    async def close(self) -> None:
+        """Closes the connections to the vendors."""
+        models = {id(each.model): each.model for several in self._candidates.values() for each in several}
+        for model in models.values():
+            await vendors.close(model)
 
     def model_name(self, agent: str) -> str:
         """What the agent's model is called."""
-        return self._models[agent].model_name
+        return self._candidates[agent][0].model.model_name
 
     def context(self, agent: str, owner: str, run_id: str, history: Sequence[Message] = ()) -> Context:
         """Of one run; `run_id` is the same on every try of a task."""
         tally = Tally()
         model = ManagedModel(
-            self._models[agent],
+            self._candidates[agent],
             caller=Caller(agent, owner),
             tally=tally,
-            timeout=self._settings.model_timeout,
-            max_tokens=self._settings.max_output_tokens,
+            settings=self._settings,
+            limits=self.limits,
             metrics=self._metrics,
         )
         return Context(agent, owner, model, tally, history, run_id)

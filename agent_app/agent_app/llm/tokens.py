@@ -1,15 +1,17 @@
-"""How many tokens a text is, without the vendor's tokenizer."""
+"""How many tokens a text takes, without a vendor's tokenizer."""
 
 from __future__ import annotations
 
-_BYTES_PER_TOKEN = 4
-
 
 def estimate(text: str) -> int:
-    """About as many as a vendor counts: a token for every 4 bytes of UTF-8, rounded up."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN)
+    """About how many: a quarter of its UTF-8 bytes, rounded up, as OpenAI says of English text.
+
+    https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them
+    """
+    return -(-at_most(text) // 4)
 
 
 def at_most(text: str) -> int:
-    """No byte-level BPE makes more tokens than the text has bytes."""
-    return len(text.encode("utf-8", "surrogatepass"))
+    """No fewer than any byte-level BPE makes: each token stands for at least one byte."""
+    # A lone surrogate cannot be sent as it is; it takes no more than these three bytes.
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -69,5 +69,12 @@ def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
     return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=anthropic))
 
 
+async def close(model: Model) -> None:
+    """Closes the connections of a model that `build` made."""
+    client = getattr(model, "client", None)
+    if client is not None:
+        await client.close()
+
+
 def _value(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -104,4 +105,59 @@ steps = Table(
     Column("result", JSONB, nullable=False),
     _time("created_at", nullable=False),
     PrimaryKeyConstraint("task_id", "name", name="task_steps_pkey"),
+)
+
+
+def _micros(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+#: What a month may cost: money is millionths of a USD. The limits themselves are settings.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("environment", Text, nullable=False),
+    Column("fleet", Text, nullable=False),
+    # The fleet, or one of its keys or agents, by name.
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("month", Date, nullable=False),
+    _micros("spent"),
+    # Held by processes that died: whether they spent it nobody knows, so it counts as spent.
+    _micros("lost"),
+    _micros("held"),
+    _micros("granted"),
+    PrimaryKeyConstraint("environment", "fleet", "scope", "name", "month", name="budgets_pkey"),
+)
+#: What a process holds of a budget, to reserve from without asking.
+allotments = Table(
+    "budget_allotments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("fleet", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("month", Date, nullable=False),
+    _micros("amount"),
+    _micros("settled"),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    _time("expires_at", nullable=False),
+    Index("budget_allotments_by_expiry", "environment", "fleet", "expires_at"),
+)
+#: What calls took, by day in UTC.
+usage = Table(
+    "llm_usage",
+    metadata,
+    Column("environment", Text, nullable=False),
+    Column("fleet", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in ("requests", "failures", "input_tokens", "output_tokens", "cached_tokens", "micros")
+    ),
+    PrimaryKeyConstraint("environment", "fleet", "day", "agent", "key", "model", name="llm_usage_pkey"),
 )

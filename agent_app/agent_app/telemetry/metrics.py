@@ -60,6 +60,13 @@ class Metrics:
         self.llm_tokens = Counter(
             "agent_app_llm_tokens", "Tokens by direction", ("model", "direction"), registry=registry
         )
+        self.llm_limit_waits = Histogram(
+            "agent_app_llm_limit_wait_seconds",
+            "How long calls waited for their model's limits",
+            ("model",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
         self.cache_failures = Counter(
             "agent_app_history_cache_failures", "Times Redis failed and Postgres answered", registry=registry
         )

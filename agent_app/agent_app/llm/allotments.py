@@ -1,0 +1,359 @@
+"""Budgets that Postgres judges, and that cost a call no round trip.
+
+A process takes an allotment of a budget, a small share of what remains, and reserves from it in its memory.
+What it does not use goes back. An allotment whose process died counts as spent: nobody knows that it was not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agent_app.llm.budget import BudgetLimits, Reservation, Scope, exhausted, month_of
+from agent_app.llm.call import Caller, LlmProblem
+
+log = structlog.get_logger(__name__)
+
+#: Of what remains of a budget: 20 replicas together leave four fifths of it to each other.
+SHARE = 100
+#: What was not used for so long goes back.
+IDLE_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
+RENEW_SECONDS = 15.0
+EXPIRY_SECONDS = 60
+#: A budget without room is not asked for again at once by the same process.
+_REFUSED_SECONDS = 0.5
+_ANSWER_SECONDS = 5.0
+
+_OPEN = (
+    text(
+        "insert into budgets (environment, fleet, scope, name, month) "
+        "values (:environment, :fleet, :scope, :name, :month) on conflict do nothing"
+    ),
+    text(
+        "insert into budget_allotments (id, environment, fleet, scope, name, month, expires_at) values "
+        "(:id, :environment, :fleet, :scope, :name, :month, "
+        "clock_timestamp() + :expiry * interval '1 second')"
+    ),
+)
+# One statement says what this process has settled so far and what it keeps, and takes more if there is room.
+# All is absolute and numbered: repeated, or late after a newer one, it changes nothing.
+_SYNC = text("""
+with mine as (
+  select amount, settled from budget_allotments where id = :id and version < :version for update
+), account as (
+  select spent + :settled - m.settled as spent, lost, held + :keep - m.amount as held from budgets b, mine m
+  where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
+  for update of b
+), room as (
+  select *, :limit - spent - lost - held as remaining from account
+), grants as (
+  select *, case when :need > 0 and remaining >= :need
+    then greatest(:need, remaining / :share, least(:wanted, remaining / 4)) else 0 end as granted from room
+), judged as (
+  update budgets b set spent = g.spent, held = g.held + g.granted, granted = g.granted from grants g
+  where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
+  returning b.granted, b.spent, b.lost, b.held
+), said as (
+  update budget_allotments a set amount = :keep + j.granted, settled = :settled, version = :version,
+    expires_at = clock_timestamp() + :expiry * interval '1 second'
+  from judged j where a.id = :id
+)
+select granted, :limit - spent - lost - held as remaining, spent + lost as gone from judged
+""")
+_REAP = text("""
+with dead as (
+  select id from budget_allotments where environment = :environment and fleet = :fleet
+    and expires_at < clock_timestamp() order by expires_at limit 1 for update skip locked
+), ended as (
+  delete from budget_allotments a using dead where a.id = dead.id returning a.*
+)
+update budgets b set held = b.held - e.amount, lost = b.lost + e.amount from ended e
+where (b.environment, b.fleet, b.scope, b.name, b.month) = (e.environment, e.fleet, e.scope, e.name, e.month)
+""")
+_DROP = text("delete from budget_allotments where id = :id and amount = 0")
+_NOW = text("select clock_timestamp()")
+
+
+class _Away(Exception):
+    """The database did not answer, or the answer was lost."""
+
+
+class _Reaped(Exception):
+    """The allotment was taken for that of a dead process: all of it counts as spent."""
+
+
+@dataclass(eq=False)
+class Pool:
+    """What this process holds of one budget in one month."""
+
+    scope: Scope
+    month: date
+    limit: int
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    free: int = 0
+    reserved: int = 0
+    settled: int = 0
+    #: What Postgres was told last.
+    flushed: int = 0
+    version: int = 0
+    opened: bool = False
+    remaining: int = 0
+    wanted: int = 0
+    used_at: float = field(default_factory=time.monotonic)
+    told_at: float = 0.0
+    refused_until: float = 0.0
+    refused: int = 0
+    refused_soon: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class PostgresBudget:
+    """The budgets of an environment's fleet, shared by its processes.
+
+    Args:
+        engine: the database.
+        environment: whose budgets these are, with the fleet.
+        fleet: the fleet.
+        limits: each caller's budgets.
+        now: the time, where a test has its own; else the database's, carried on by the monotonic clock.
+        idle: seconds after which what is not used goes back.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        environment: str,
+        fleet: str,
+        limits: BudgetLimits,
+        *,
+        now: Callable[[], datetime] | None = None,
+        idle: float = IDLE_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._place = {"environment": environment, "fleet": fleet}
+        self._limits = limits
+        self._set_now = now
+        self._idle = idle
+        #: The database's time less the monotonic one.
+        self._epoch: datetime | None = None
+        self._month_until = 0.0
+        self._clock = asyncio.Lock()
+        self._pools: dict[Scope, Pool] = {}
+        self._former: list[Pool] = []
+        self._reap_from = time.monotonic() + EXPIRY_SECONDS
+
+    async def reserve(self, caller: Caller, micros: int) -> Reservation:
+        reservation = Reservation(micros)
+        try:
+            for scope, limit in self._limits.of(caller):
+                pool = self._pools.get(scope)
+                if pool is None or self._set_now is not None or time.monotonic() >= self._month_until:
+                    pool = await self._current(scope, limit)
+                if pool.free < micros:
+                    pool = await self._fill(pool, micros)
+                pool.free -= micros
+                pool.reserved += micros
+                pool.used_at = time.monotonic()
+                reservation.parts.append(pool)
+        except BaseException as error:
+            await self.settle(reservation, 0)
+            if isinstance(error, _Away):
+                detail = "The budget cannot be checked: the database does not answer; try again soon."
+                raise LlmProblem(503, detail, retry_after=5) from None
+            raise
+        return reservation
+
+    async def settle(self, reservation: Reservation, micros: int) -> None:
+        """Touches this process' memory alone."""
+        if reservation.settled:
+            return
+        reservation.settled = True
+        for pool in reservation.parts:
+            pool.reserved -= reservation.micros
+            pool.free += reservation.micros - micros
+            pool.settled += micros
+
+    async def run(self) -> None:
+        while True:
+            await self.beat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def beat(self) -> None:
+        """Tells Postgres what was spent, gives back what is not needed, buries what dead processes held."""
+        try:
+            if self._pools or self._former:
+                await self._rolled_over()
+            for pool in [*self._pools.values(), *self._former]:
+                await self._tend(pool)
+            if time.monotonic() >= self._reap_from:
+                for _ in range(100):
+                    if not await self._execute(_REAP, self._place):
+                        break
+        except _Away:
+            log.warning("the database does not answer for the budgets; what is in hand may be spent")
+
+    async def close(self) -> None:
+        pools = [*self._pools.values(), *self._former]
+        self._pools, self._former = {}, []
+        for pool in pools:
+            try:
+                await self._sync(pool, give_back=max(0, pool.free))
+                await self._execute(_DROP, {"id": pool.id})
+            except (_Away, _Reaped):
+                log.warning("an allotment could not be given back: it counts as spent", scope=pool.scope.kind)
+
+    async def _tend(self, pool: Pool) -> None:
+        former = pool in self._former
+        idle = time.monotonic() - pool.used_at > self._idle
+        # As the budget shrinks, so does what one process may keep of it.
+        surplus = max(0, pool.free if idle or former else pool.free - 2 * max(1, pool.remaining // SHARE))
+        due = time.monotonic() - pool.told_at > RENEW_SECONDS
+        try:
+            if surplus or due or (pool.settled > pool.flushed and (idle or former)):
+                await self._sync(pool, give_back=surplus)
+            used = pool.reserved or pool.free or pool.wanted or pool.settled != pool.flushed
+            if (idle or former) and not used:
+                if former:
+                    self._former.remove(pool)
+                elif self._pools.get(pool.scope) is pool:
+                    del self._pools[pool.scope]
+                await self._execute(_DROP, {"id": pool.id})
+        except _Reaped:
+            self._forget(pool)
+
+    async def _current(self, scope: Scope, limit: int) -> Pool:
+        await self._rolled_over()
+        pool = self._pools.get(scope)
+        if pool is None:
+            pool = self._pools[scope] = Pool(scope, month_of(self._now()), limit)
+        return pool
+
+    async def _rolled_over(self) -> None:
+        """Puts a new month's pools in the place of the old ones, which settle what they have reserved."""
+        if self._set_now is None and time.monotonic() >= self._month_until:
+            async with self._clock:
+                if time.monotonic() >= self._month_until:
+                    await self._set_clock()
+        month = month_of(self._now())
+        for scope, pool in list(self._pools.items()):
+            if pool.month != month:
+                self._former.append(self._pools.pop(scope))
+
+    async def _set_clock(self) -> None:
+        try:
+            said: datetime = (await self._fetch(_NOW, {}))[0]
+        except _Away:
+            if self._epoch is None:
+                raise
+            said = self._now()  # good enough to spend what is in hand
+        self._epoch = said - timedelta(seconds=time.monotonic())
+        begins = (month_of(said) + timedelta(days=32)).replace(day=1)
+        left = datetime(begins.year, begins.month, 1, tzinfo=UTC) - said
+        # An hour at most, so that this clock does not run away from the database's.
+        self._month_until = time.monotonic() + min(3600.0, left.total_seconds())
+
+    def _now(self) -> datetime:
+        if self._set_now is not None:
+            return self._set_now()
+        if self._epoch is None:
+            raise _Away
+        return self._epoch + timedelta(seconds=time.monotonic())
+
+    async def _fill(self, pool: Pool, micros: int) -> Pool:
+        """A pool of the same budget that has `micros` free; nothing may be awaited before they are taken."""
+        pool.wanted += micros
+        try:
+            for _ in range(3):
+                async with pool.lock:
+                    if pool.free >= micros:
+                        return pool
+                    if time.monotonic() < pool.refused_until and micros - pool.free >= pool.refused:
+                        raise exhausted(pool.scope, pool.limit, micros, self._now(), soon=pool.refused_soon)
+                    need = micros - max(0, pool.free)
+                    try:
+                        granted, _, gone = await self._locked_sync(pool, need=need, wanted=pool.wanted)
+                    except _Reaped:
+                        self._forget(pool)
+                    else:
+                        if pool.free >= micros:
+                            return pool
+                        if not granted:
+                            pool.refused, pool.refused_soon = need, gone + need <= pool.limit
+                            pool.refused_until = time.monotonic() + _REFUSED_SECONDS
+                            raise exhausted(
+                                pool.scope, pool.limit, micros, self._now(), soon=pool.refused_soon
+                            )
+                        continue  # others took of it meanwhile
+                pool.wanted -= micros
+                pool = await self._current(pool.scope, pool.limit)
+                pool.wanted += micros
+            raise exhausted(pool.scope, pool.limit, micros, self._now(), soon=True)
+        finally:
+            pool.wanted -= micros
+
+    def _forget(self, pool: Pool) -> None:
+        # What it had free is spent already in the account: it must not be had twice, here or by others.
+        pool.free = 0
+        if self._pools.get(pool.scope) is pool:
+            del self._pools[pool.scope]
+        if pool in self._former:
+            self._former.remove(pool)
+        log.warning("an allotment had expired: it counts as spent", scope=pool.scope.kind)
+
+    async def _sync(self, pool: Pool, *, give_back: int = 0) -> None:
+        async with pool.lock:
+            await self._locked_sync(pool, give_back=min(give_back, max(0, pool.free)))
+
+    async def _locked_sync(
+        self, pool: Pool, *, need: int = 0, wanted: int = 0, give_back: int = 0
+    ) -> tuple[int, int, int]:
+        """Granted, remaining, spent for good. What is given back is gone here even if the answer is lost."""
+        pool.free -= give_back
+        place = {**self._place, "scope": pool.scope.kind, "name": pool.scope.name, "month": pool.month}
+        if not pool.opened:
+            # An answer that is lost leaves an empty row behind, which expires: the next try is another one.
+            pool.id = uuid.uuid4()
+            for statement in _OPEN:
+                await self._execute(statement, {**place, "id": pool.id, "expiry": EXPIRY_SECONDS})
+            pool.opened = True
+        pool.version += 1
+        # Below nothing is what calls cost beyond their reservations: the account hears of it as settled.
+        pool.free = max(0, pool.free)
+        settled, keep = pool.settled, pool.reserved + pool.free
+        values = {"id": pool.id, "version": pool.version, "settled": settled, "keep": keep, "need": need}
+        values |= {"wanted": wanted, "limit": pool.limit, "share": SHARE, "expiry": EXPIRY_SECONDS, **place}
+        row = await self._fetch(_SYNC, values)
+        if row is None:
+            raise _Reaped
+        pool.flushed, pool.told_at, pool.remaining = settled, time.monotonic(), row.remaining
+        pool.free += row.granted
+        return row.granted, row.remaining, row.gone
+
+    async def _fetch(self, statement: TextClause, values: dict[str, Any]) -> Any:
+        return await self._ask(statement, values, rows=True)
+
+    async def _execute(self, statement: TextClause, values: dict[str, Any]) -> int:
+        count: int = await self._ask(statement, values, rows=False)
+        return count
+
+    async def _ask(self, statement: TextClause, values: dict[str, Any], *, rows: bool) -> Any:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._engine.begin() as connection:
+                result = await connection.execute(statement, values)
+                return result.first() if rows else result.rowcount
+        except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
+            # Others, too, may just have come back: their allotments are not dead for that.
+            self._reap_from = time.monotonic() + EXPIRY_SECONDS
+            raise _Away from error
