@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -57,9 +58,11 @@ class Faults:
                 raise ValueError(f"kind is {rule.kind!r}: allowed are {', '.join(sorted(self._kinds))}")
         self.rules = checked
 
-    def pick(self, subject: str) -> Rule | None:
-        """The rule that this subject falls under now."""
+    def pick(self, subject: str, kinds: Collection[str] | None = None) -> Rule | None:
+        """The rule that this subject falls under now; only one of `kinds`, if they are given."""
         for rule in self.rules:
+            if kinds is not None and rule.kind not in kinds:
+                continue
             if rule.match not in subject or (rule.next is not None and rule.fired >= rule.next):
                 continue
             if rule.probability < 1 and self._random.random() >= rule.probability:

@@ -37,6 +37,8 @@ class Cache:
     root: Path
     version: str
     """The engine's version, which everything here goes with."""
+    name: str = "pulumi"
+    """What is kept; other tools than the engine have directories of their own under the same lock."""
 
     @property
     def bin(self) -> Path:
@@ -45,7 +47,7 @@ class Cache:
 
     @property
     def _home(self) -> Path:
-        return self.root / f"pulumi-{self.version}-{platform_name()}"
+        return self.root / f"{self.name}-{self.version}-{platform_name()}"
 
     def kept(self, tool: str) -> Kept | None:
         try:
@@ -106,7 +108,7 @@ def _wait(file: TextIO, report: Report) -> None:
                 file.seek(0)
                 holder = file.read(20).strip()
                 who = f"process {holder}" if holder.isdigit() else "another process"
-                report(f"Waiting for {who}, which is getting the Pulumi engine")
+                report(f"Waiting for {who}, which is getting tools")
                 told = True
             time.sleep(0.2)
         else:

@@ -109,7 +109,7 @@ def build_engine(go: Go, places: Places, target: Path, *, report: Report) -> Non
     seconds = ENGINE_SECONDS if go.own is None else FIRST_ENGINE_SECONDS
     report(f"Building the Pulumi engine {version} with Go", seconds)
     flags = f"-s -w -X {_SDK}/go/common/version.Version=v{version}"
-    _build(go, places.modules / "pulumi", _ENGINE_PACKAGE, target, flags=flags)
+    build_program(go, places.modules / "pulumi", _ENGINE_PACKAGE, target, flags=flags)
 
 
 def build_language_host(go: Go, places: Places, target: Path, *, report: Report) -> None:
@@ -121,7 +121,7 @@ def build_language_host(go: Go, places: Places, target: Path, *, report: Report)
         Unavailable: it cannot be built, and why.
     """
     report(f"Building the Python language host {places.host_version} with Go", HOST_SECONDS)
-    _build(go, places.modules / "pulumi-language-python", _HOST_PACKAGE, target, flags="-s -w")
+    build_program(go, places.modules / "pulumi-language-python", _HOST_PACKAGE, target, flags="-s -w")
     command = ["mod", "download", "-json", _SDK]
     ended = _go(go, command, places.modules / "pulumi", temporary=target)
     try:
@@ -134,8 +134,20 @@ def build_language_host(go: Go, places: Places, target: Path, *, report: Report)
     (target / "exec").rename(target / "pulumi-language-python-exec")
 
 
-def _build(go: Go, module: Path, package: str, target: Path, *, flags: str) -> None:
-    command = ["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", flags]
+def build_program(
+    go: Go, module: Path, package: str, target: Path, *, flags: str, jobs: int | None = None
+) -> None:
+    """Builds a package of a module into a directory, under the last part of the package's name.
+
+    Args:
+        flags: the linker's.
+        jobs: how many compilers run at once; None for one on each core.
+
+    Raises:
+        Unavailable: it cannot be built, and why.
+    """
+    parallel = [] if jobs is None else [f"-p={jobs}"]
+    command = ["build", *parallel, "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", flags]
     ended = _go(
         go, [*command, "-o", str(target / package.rpartition("/")[2]), package], module, temporary=target
     )
