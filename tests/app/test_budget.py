@@ -228,6 +228,32 @@ def _lose_an_answer(budget: PostgresBudget, *, after: int) -> None:
     budget._ask = deaf  # type: ignore[method-assign]
 
 
+def test_a_statement_that_arrives_after_a_newer_one_changes_nothing(stack: Stack) -> None:
+    from agent_app.llm import allotments
+
+    async def program(engine: AsyncEngine) -> None:
+        budget = _budget(engine, _limits(monthly_budget_usd="1"), idle=0.0)
+        await budget.settle(await budget.reserve(ADA, 1000), 1000)
+        ask, late = budget._ask, list[Any]()
+
+        async def slow(statement: Any, values: Any, *, rows: bool) -> Any:
+            late.append((statement, values))
+            raise allotments._Away
+
+        budget._ask = slow  # type: ignore[method-assign]
+        await budget.beat()  # gives all back, but that is on its way for long
+        budget._ask = ask  # type: ignore[method-assign]
+        assert late
+        await budget.reserve(ADA, 500_000)
+        for statement, values in late:
+            await ask(statement, values, rows=True)
+        spent, _, held = await _account(engine)
+        assert spent == 1000
+        assert held >= 500_000
+
+    _run(stack, program)
+
+
 def test_what_a_dead_process_held_counts_as_spent_and_the_rest_can_be_had(stack: Stack) -> None:
     async def program(engine: AsyncEngine) -> None:
         limits = _limits(monthly_budget_usd="1")

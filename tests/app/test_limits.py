@@ -174,20 +174,38 @@ async def test_redis_killed_and_back_empty_in_the_middle_forgets_nothing(tmp_pat
             options = {"window": window, "buckets": 50, "quarantine": 0.6, "heartbeat": 0.15}
             several = [_shared(redis, requests=30, **options) for redis in (first, second)]
             async with _running(*several):
-                await _callers(several, 0.7, admitted)
+                await _callers(several, 0.2, admitted)
                 assert len(admitted) == 30
+                killed = time.perf_counter()
                 os.kill((await first.info("server"))["process_id"], signal.SIGKILL)
-                await asyncio.sleep(0.2)
-                with pytest.raises(LimitReached, match="Redis does not answer") as closed:
-                    await several[0].acquire(MODEL, 1, wait=0.2)
-                assert closed.value.status == 503
                 (tmp_path / "again").mkdir()
                 with stacks.redis(tmp_path / "again", port):
                     back = time.perf_counter()
+                    assert back - killed < 1.2  # the window of the first ones is not over
                     await _callers(several, 3.4, admitted)
     assert _most_in_a_window(admitted, window - 0.05) <= 30
     after = [at for at, _ in admitted if at > back]
     assert len(after) >= 20  # it recovered by itself, once the first ones were a window ago
+
+
+async def test_without_redis_nothing_is_admitted_and_the_wait_is_bounded() -> None:
+    async with _client(stacks.free_port()) as nowhere:
+        one, started = _shared(nowhere, requests=20), time.perf_counter()
+        with pytest.raises(LimitReached, match="Redis does not answer") as closed:
+            await one.acquire(MODEL, 1, wait=0.3)
+        assert closed.value.status == 503
+        assert time.perf_counter() - started < 0.3 + 2 * redis_limits._ANSWER_SECONDS
+
+
+async def test_what_is_settled_after_its_window_makes_no_room_in_the_next(redis: Redis) -> None:
+    one, other = (_shared(redis, tokens=100, window=0.3, buckets=10) for _ in range(2))
+    old = await one.acquire(MODEL, 100, wait=0)
+    await asyncio.sleep(0.4)
+    await other.acquire(MODEL, 100, wait=0.2)
+    await one.settle(old, 0)
+    (model,) = one._models.values()
+    assert not await one._tell(model)
+    assert await redis.hget(f"agent-app:llm:{{test:{MODEL}}}", "tokens") == b"100"
 
 
 async def test_a_new_window_admits_nothing_until_living_processes_have_reported(redis: Redis) -> None:

@@ -304,7 +304,7 @@ class PostgresBudget:
             pool.wanted -= micros
 
     def _forget(self, pool: Pool) -> None:
-        # What it had free is spent already in the account: it must not be had twice, here or by others.
+        # On the account it is lost: who waits for some of it takes from a new one.
         pool.free = 0
         if self._pools.get(pool.scope) is pool:
             del self._pools[pool.scope]

@@ -108,14 +108,17 @@ class Line:
         line = self._lines.get(model)
         if line is None:
             line = self._lines[model] = asyncio.Lock()
+        started = time.monotonic()
         if not line.locked():
             try:
                 permit = await self._try(model, limits, tokens)
             except Unreachable:
+                # To find out may have taken the whole time there was.
+                if time.monotonic() - started >= wait:
+                    raise _unreachable(model) from None
                 permit = 0.0
             if isinstance(permit, Permit):
                 return permit
-        started = time.monotonic()
         try:
             return await self._in_line(line, model, limits, tokens, started + wait)
         finally:
