@@ -174,7 +174,7 @@ async def test_redis_killed_and_back_empty_in_the_middle_forgets_nothing(tmp_pat
             options = {"window": window, "buckets": 50, "quarantine": 0.6, "heartbeat": 0.15}
             several = [_shared(redis, requests=30, **options) for redis in (first, second)]
             async with _running(*several):
-                await _callers(several, 0.2, admitted)
+                await _callers(several, 0.9, admitted)  # the first window is new, too
                 assert len(admitted) == 30
                 killed = time.perf_counter()
                 os.kill((await first.info("server"))["process_id"], signal.SIGKILL)
