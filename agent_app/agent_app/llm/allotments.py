@@ -15,11 +15,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agent_app.llm.account import DROP, NOW, OPEN, REAP, SYNC
 from agent_app.llm.budget import BudgetLimits, Reservation, Scope, exhausted, month_of
 from agent_app.llm.call import Caller, LlmProblem
 
@@ -35,55 +36,6 @@ EXPIRY_SECONDS = 60
 #: A budget without room is not asked for again at once by the same process.
 _REFUSED_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
-
-_OPEN = (
-    text(
-        "insert into budgets (environment, fleet, scope, name, month) "
-        "values (:environment, :fleet, :scope, :name, :month) on conflict do nothing"
-    ),
-    text(
-        "insert into budget_allotments (id, environment, fleet, scope, name, month, expires_at) values "
-        "(:id, :environment, :fleet, :scope, :name, :month, "
-        "clock_timestamp() + :expiry * interval '1 second')"
-    ),
-)
-# One statement says what this process has settled so far and what it keeps, and takes more if there is room.
-# All is absolute and numbered: repeated, or late after a newer one, it changes nothing.
-_SYNC = text("""
-with mine as (
-  select amount, settled from budget_allotments where id = :id and version < :version for update
-), account as (
-  select spent + :settled - m.settled as spent, lost, held + :keep - m.amount as held from budgets b, mine m
-  where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
-  for update of b
-), room as (
-  select *, :limit - spent - lost - held as remaining from account
-), grants as (
-  select *, case when :need > 0 and remaining >= :need
-    then greatest(:need, remaining / :share, least(:wanted, remaining / 4)) else 0 end as granted from room
-), judged as (
-  update budgets b set spent = g.spent, held = g.held + g.granted, granted = g.granted from grants g
-  where (b.environment, b.fleet, b.scope, b.name, b.month) = (:environment, :fleet, :scope, :name, :month)
-  returning b.granted, b.spent, b.lost, b.held
-), said as (
-  update budget_allotments a set amount = :keep + j.granted, settled = :settled, version = :version,
-    expires_at = clock_timestamp() + :expiry * interval '1 second'
-  from judged j where a.id = :id
-)
-select granted, :limit - spent - lost - held as remaining, spent + lost as gone from judged
-""")
-_REAP = text("""
-with dead as (
-  select id from budget_allotments where environment = :environment and fleet = :fleet
-    and expires_at < clock_timestamp() order by expires_at limit 1 for update skip locked
-), ended as (
-  delete from budget_allotments a using dead where a.id = dead.id returning a.*
-)
-update budgets b set held = b.held - e.amount, lost = b.lost + e.amount from ended e
-where (b.environment, b.fleet, b.scope, b.name, b.month) = (e.environment, e.fleet, e.scope, e.name, e.month)
-""")
-_DROP = text("delete from budget_allotments where id = :id and amount = 0")
-_NOW = text("select clock_timestamp()")
 
 
 class _Away(Exception):
@@ -199,7 +151,7 @@ class PostgresBudget:
                 await self._tend(pool)
             if time.monotonic() >= self._reap_from:
                 for _ in range(100):
-                    if not await self._execute(_REAP, self._place):
+                    if not await self._execute(REAP, self._place):
                         break
         except _Away:
             log.warning("the database does not answer for the budgets; what is in hand may be spent")
@@ -210,7 +162,7 @@ class PostgresBudget:
         for pool in pools:
             try:
                 await self._sync(pool, give_back=max(0, pool.free))
-                await self._execute(_DROP, {"id": pool.id})
+                await self._execute(DROP, {"id": pool.id})
             except (_Away, _Reaped):
                 log.warning("an allotment could not be given back: it counts as spent", scope=pool.scope.kind)
 
@@ -229,7 +181,7 @@ class PostgresBudget:
                     self._former.remove(pool)
                 elif self._pools.get(pool.scope) is pool:
                     del self._pools[pool.scope]
-                await self._execute(_DROP, {"id": pool.id})
+                await self._execute(DROP, {"id": pool.id})
         except _Reaped:
             self._forget(pool)
 
@@ -253,7 +205,7 @@ class PostgresBudget:
 
     async def _set_clock(self) -> None:
         try:
-            said: datetime = (await self._fetch(_NOW, {}))[0]
+            said: datetime = (await self._fetch(NOW, {}))[0]
         except _Away:
             if self._epoch is None:
                 raise
@@ -325,7 +277,7 @@ class PostgresBudget:
         if not pool.opened:
             # An answer that is lost leaves an empty row behind, which expires: the next try is another one.
             pool.id = uuid.uuid4()
-            for statement in _OPEN:
+            for statement in OPEN:
                 await self._execute(statement, {**place, "id": pool.id, "expiry": EXPIRY_SECONDS})
             pool.opened = True
         pool.version += 1
@@ -334,7 +286,7 @@ class PostgresBudget:
         settled, keep = pool.settled, pool.reserved + pool.free
         values = {"id": pool.id, "version": pool.version, "settled": settled, "keep": keep, "need": need}
         values |= {"wanted": wanted, "limit": pool.limit, "share": SHARE, "expiry": EXPIRY_SECONDS, **place}
-        row = await self._fetch(_SYNC, values)
+        row = await self._fetch(SYNC, values)
         if row is None:
             raise _Reaped
         pool.flushed, pool.told_at, pool.remaining = settled, time.monotonic(), row.remaining
