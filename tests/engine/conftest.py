@@ -53,6 +53,14 @@ def end_all(project: Project) -> None:
         services.stop(environment)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_images() -> Iterator[None]:
+    """Fleets run from source, whichever builder this machine has; tests/image builds the image."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AGENT_INFRA_IMAGE_BUILDER", "none")
+        yield
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made = copy_project(tmp_path_factory.mktemp("project"))
