@@ -208,7 +208,7 @@ def test_migrations_run_at_once_and_again_change_nothing(bare_stack: Stack) -> N
         results = list(pool.map(lambda _: bare_stack.migrate(), range(3)))
     assert [result.returncode for result in results] == [0, 0, 0], results
     assert bare_stack.migrate().returncode == 0
-    assert bare_stack.rows("select version_num from alembic_version") == [("0003",)]
+    assert bare_stack.rows("select version_num from alembic_version") == [("0004",)]
 
 
 def test_the_migrations_make_the_tables_that_the_service_declares(stack: Stack) -> None:

@@ -1,0 +1,162 @@
+"""A fleet whose every part can be broken: processes, stores, queue, vendor and effects of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import psycopg
+from agent_app.settings import Settings
+from agent_app.state import migrate
+from pydantic import SecretStr
+
+from tests.app import stack as stacks
+from tests.app.processes import LOOPBACK, tool, until
+from tests.app.stack import AWS, App
+from tests.app.stores import PASSWORD, REDIS_PASSWORD, Store, admin_url, postgres_server, redis_server
+
+_ROOT = Path(__file__).parents[2]
+#: As issue 5 promises it: this long after a fault's end all is well again.
+HEALTHY_SECONDS = 30
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass
+class Drill:
+    """The parts, by what can be done to them."""
+
+    directory: Path
+    postgres: Store
+    redis: Store
+    sqs_url: str
+    llm_url: str
+    effects_url: str
+    variables: dict[str, str] = field(default_factory=dict)
+    queue_url: str = ""
+    dead_letters_url: str = ""
+
+    @contextlib.contextmanager
+    def app(self, role: str = "serve", **variables: str) -> Iterator[App]:
+        with stacks.app(self.directory, role, {**self.variables, **variables}) as running:
+            yield running
+
+    @functools.cached_property
+    def sqs(self) -> Any:
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return boto3.client(  # type: ignore[call-overload]
+            "sqs", endpoint_url=self.sqs_url, region_name=AWS["AWS_REGION"], **keys
+        )
+
+    def rows(self, query: str) -> list[Any]:
+        with psycopg.connect(admin_url(self.postgres.port)) as connection:
+            return connection.execute(query).fetchall()
+
+    def llm_faults(self, *rules: dict[str, Any]) -> None:
+        httpx.post(f"{self.llm_url}/__faults", json={"rules": rules}, timeout=30).raise_for_status()
+
+    def sqs_faults(self, *rules: dict[str, Any]) -> None:
+        httpx.post(f"{self.sqs_url}/__faults", json={"rules": rules}, timeout=30).raise_for_status()
+
+    def llm_calls(self, window: float = 60) -> dict[str, Any]:
+        query = {"window": window, "records": 0}
+        told: dict[str, Any] = httpx.get(f"{self.llm_url}/__calls", params=query, timeout=60).json()
+        return told
+
+    def effects(self) -> Counter[str]:
+        """How often the effect of each task was asked for, by the task's id."""
+        asked: dict[str, int] = httpx.get(f"{self.effects_url}/effects", timeout=60).json()
+        by_task: Counter[str] = Counter()
+        for key, times in asked.items():
+            id, _, step = key.partition(":")
+            assert step == "effect", key
+            by_task[id] += times
+        return by_task
+
+    def statuses(self) -> Counter[str]:
+        return Counter(dict(self.rows("select status, count(*) from tasks group by status")))
+
+    def unended(self) -> int:
+        return sum(count for status, count in self.statuses().items() if status not in ENDED)
+
+    def depth(self, url: str) -> int:
+        """The messages in a queue, whatever hides them."""
+        told = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(int(told[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible", "Delayed"))
+
+    def is_healthy(self, api: App) -> None:
+        """A probe, a chat and a task succeed within the bound."""
+        until(lambda: self._works(api), HEALTHY_SECONDS, what="a healthy service")
+
+    def _works(self, api: App) -> bool:
+        ready = api.get("/readyz")
+        if ready.status_code != 200 or ready.json()["status"] != "ready":
+            return False
+        chat = api.post("/v1/chat", {"message": "hello", "agent": "assistant"})
+        task = api.post("/v1/tasks", {"agent": "drill", "input": {"name": "probe"}})
+        if chat.status_code != 200 or task.status_code != 202:
+            return False
+        api.task_becomes(task.json()["task_id"], "succeeded", seconds=HEALTHY_SECONDS)
+        return True
+
+
+@contextlib.contextmanager
+def drill(directory: Path, *, seed: int = 0, llm_delay: float = 0.01) -> Iterator[Drill]:
+    """All but the service's own processes, running and migrated."""
+    with (
+        postgres_server(directory) as postgres,
+        redis_server(directory) as redis,
+        tool("sqs_fake", directory, "--seed", str(seed)) as sqs,
+        tool("stub_llm", directory, "--seed", str(seed), "--delay", str(llm_delay)) as llm,
+        tool("effects", directory) as effects,
+    ):
+        made = Drill(directory, postgres, redis, sqs, llm, effects)
+        _furnish(made)
+        yield made
+        made.sqs.close()
+
+
+def _furnish(made: Drill) -> None:
+    name = "t" + uuid.uuid4().hex[:12]
+    made.dead_letters_url = made.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    told = made.sqs.get_queue_attributes(QueueUrl=made.dead_letters_url, AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": told["Attributes"]["QueueArn"], "maxReceiveCount": 5}
+    attributes = {"VisibilityTimeout": "6", "RedrivePolicy": json.dumps(policy)}
+    made.queue_url = made.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    database = admin_url(made.postgres.port)
+    agents = {
+        "drill": {"agent": "tests.app.drill_agent:agent"},
+        "assistant": {"agent": "agent_app.agents.assistant:agent"},
+        "wait": {"agent": "agent_app.agents.wait:agent"},
+    }
+    made.variables = {
+        **AWS,
+        "PYTHONPATH": str(_ROOT),
+        "DRILL_EFFECTS_URL": made.effects_url,
+        "AWS_ENDPOINT_URL_SQS": made.sqs_url,
+        "AGENT_APP_FLEET": name,
+        "AGENT_APP_AGENTS": json.dumps(agents),
+        "AGENT_APP_REDIS_URL": f"redis://:{REDIS_PASSWORD}@{LOOPBACK}:{made.redis.port}/0",
+        "AGENT_APP_DATABASE_URL": f"{database}?sslmode=disable",
+        "AGENT_APP_QUEUE_URL": made.queue_url,
+        "AGENT_APP_DEAD_LETTER_URL": made.dead_letters_url,
+        "AGENT_APP_MODEL": "openai:gpt-4o-mini",
+        "AGENT_APP_MODEL_TIMEOUT": "5",
+        "AGENT_APP_MODEL_BACKOFF_SECONDS": "0.1",
+        "AGENT_APP_BREAKER_SECONDS": "2",
+        "OPENAI_API_KEY": "sk-" + PASSWORD,
+        "OPENAI_BASE_URL": f"{made.llm_url}/v1",
+        "AGENT_APP_TASK_TIMEOUT": "20",
+        "AGENT_APP_WORKER_CONCURRENCY": "8",
+        "AGENT_APP_POLL_SECONDS": "1",
+        "AGENT_APP_RETRY_SECONDS": "0",
+    }
+    migrate.run(Settings(database_url=SecretStr(database)), wait_seconds=10)
