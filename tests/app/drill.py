@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import signal
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import boto3
 import httpx
@@ -20,13 +23,29 @@ from agent_app.state import migrate
 from pydantic import SecretStr
 
 from tests.app import stack as stacks
-from tests.app.processes import LOOPBACK, tool, until
+from tests.app.nursery import Nursery, nursery
+from tests.app.processes import LOOPBACK, end, free_port, tool, until
 from tests.app.stack import AWS, App
 from tests.app.stores import PASSWORD, REDIS_PASSWORD, Store, admin_url, postgres_server, redis_server
 
 _ROOT = Path(__file__).parents[2]
 #: As issue 5 promises it: this long after a fault's end all is well again.
 HEALTHY_SECONDS = 30
+#: Every change of a task's state, told by Postgres itself and not by the service.
+_WATCH = """
+create table changes (
+    n bigserial primary key, id uuid, was text, now text, attempts int, tries int,
+    at timestamptz default clock_timestamp()
+);
+create function watch() returns trigger language plpgsql as $$ begin
+    insert into changes (id, was, now, attempts, tries)
+    values (new.id, old.status, new.status, new.attempts, new.tries);
+    return new;
+end $$;
+create trigger watch after update on tasks for each row
+when (old.status <> new.status or old.attempts <> new.attempts or new.result is distinct from old.result)
+execute function watch();
+"""
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -40,14 +59,57 @@ class Drill:
     sqs_url: str
     llm_url: str
     effects_url: str
+    nursery: Nursery
+    workers: list[App] = field(default_factory=list)
+    apis: list[App] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     queue_url: str = ""
     dead_letters_url: str = ""
 
-    @contextlib.contextmanager
-    def app(self, role: str = "serve", **variables: str) -> Iterator[App]:
-        with stacks.app(self.directory, role, {**self.variables, **variables}) as running:
-            yield running
+    def start(self, role: str = "serve", **variables: str) -> App:
+        """A process, ended with the drill."""
+        port = free_port()
+        log = self.directory / f"{role}-{port}.log"
+        environment = stacks.environment(
+            {"AGENT_APP_HOST": LOOPBACK, **self.variables, **variables, "AGENT_APP_PORT": str(port)}
+        )
+        running: Any = self.nursery.start(role, environment, log)
+        if role == "work":
+            self.workers = [worker for worker in self.workers if worker.running.poll() is None]
+        app = App(running, log, f"http://{LOOPBACK}:{port}")
+        (self.workers if role == "work" else self.apis).append(app)
+        return app
+
+    def start_skewed(self, seconds: float, *, jump_seconds: float = 0) -> App:
+        """A worker whose wall clock is wrong, now and then if `jump_seconds` are said."""
+        port = free_port()
+        log = self.directory / f"skewed-{port}.log"
+        variables = {
+            "AGENT_APP_HOST": LOOPBACK,
+            **self.variables,
+            "AGENT_APP_PORT": str(port),
+            "PYTHONPATH": f"{_ROOT / 'tests' / 'app' / 'skew'}:{_ROOT}",
+            "SKEW_SECONDS": str(seconds),
+            "SKEW_JUMP_SECONDS": str(jump_seconds),
+        }
+        with log.open("ab") as output:
+            running = subprocess.Popen(
+                [sys.executable, "-m", "agent_app", "work"],
+                env=stacks.environment(variables),
+                stdout=output,
+                stderr=output,
+            )
+        app = App(running, log, f"http://{LOOPBACK}:{port}")
+        self.workers.append(app)
+        return app
+
+    def end(self) -> None:
+        """Ends its processes, all at once."""
+        for app in (*self.workers, *self.apis):
+            if app.running.poll() is None:
+                app.running.send_signal(signal.SIGTERM)
+        for app in (*self.workers, *self.apis):
+            end(app.running)
 
     @functools.cached_property
     def sqs(self) -> Any:
@@ -56,9 +118,9 @@ class Drill:
             "sqs", endpoint_url=self.sqs_url, region_name=AWS["AWS_REGION"], **keys
         )
 
-    def rows(self, query: str) -> list[Any]:
+    def rows(self, query: LiteralString, *values: object) -> list[Any]:
         with psycopg.connect(admin_url(self.postgres.port)) as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(query, values).fetchall()
 
     def llm_faults(self, *rules: dict[str, Any]) -> None:
         httpx.post(f"{self.llm_url}/__faults", json={"rules": rules}, timeout=30).raise_for_status()
@@ -83,6 +145,16 @@ class Drill:
 
     def statuses(self) -> Counter[str]:
         return Counter(dict(self.rows("select status, count(*) from tasks group by status")))
+
+    def history(self, id: str) -> list[Any]:
+        """What became of a task, change by change."""
+        return self.rows("select was, now, attempts, tries, at from changes where id = %s order by n", id)
+
+    def ended_more_than_once(self) -> list[Any]:
+        """The tasks that ended and went on, or were begun after their end."""
+        return self.rows(
+            "select id::text from changes where was in ('succeeded', 'failed', 'cancelled') group by id"
+        )
 
     def unended(self) -> int:
         return sum(count for status, count in self.statuses().items() if status not in ENDED)
@@ -117,11 +189,15 @@ def drill(directory: Path, *, seed: int = 0, llm_delay: float = 0.01) -> Iterato
         tool("sqs_fake", directory, "--seed", str(seed)) as sqs,
         tool("stub_llm", directory, "--seed", str(seed), "--delay", str(llm_delay)) as llm,
         tool("effects", directory) as effects,
+        nursery(directory) as bearing,
     ):
-        made = Drill(directory, postgres, redis, sqs, llm, effects)
+        made = Drill(directory, postgres, redis, sqs, llm, effects, bearing)
         _furnish(made)
-        yield made
-        made.sqs.close()
+        try:
+            yield made
+        finally:
+            made.end()
+            made.sqs.close()
 
 
 def _furnish(made: Drill) -> None:
@@ -160,3 +236,5 @@ def _furnish(made: Drill) -> None:
         "AGENT_APP_RETRY_SECONDS": "0",
     }
     migrate.run(Settings(database_url=SecretStr(database)), wait_seconds=10)
+    with psycopg.connect(database) as connection:
+        connection.execute(_WATCH)
