@@ -11,16 +11,23 @@ from agent_app.llm import limits, vendors
 from agent_app.llm.breaker import Breaker
 from agent_app.llm.call import Caller
 from agent_app.llm.managed import Candidate, ManagedModel
+from agent_app.llm.traced import TracedModel
 from agent_app.secrets import LlmKeys
 from agent_app.settings import PREFIX, Settings
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import OFF, Traces
 
 
 class Runs:
     """One for the process; raises SettingsError where a model cannot be used."""
 
     def __init__(
-        self, settings: Settings, keys: LlmKeys, metrics: Metrics, redis: Redis | None = None
+        self,
+        settings: Settings,
+        keys: LlmKeys,
+        metrics: Metrics,
+        redis: Redis | None = None,
+        traces: Traces = OFF,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -31,7 +38,10 @@ class Runs:
             chosen = vendors.choose(wanted, keys, setting)
             if chosen not in built:
                 breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
-                built[chosen] = Candidate(":".join(chosen), vendors.build(*chosen, settings, keys), breaker)
+                model = vendors.build(*chosen, settings, keys)
+                if traces.on:
+                    model = TracedModel(model, traces, provider=chosen[0])
+                built[chosen] = Candidate(":".join(chosen), model, breaker)
             return built[chosen]
 
         spare = [candidate(name, f"{PREFIX}FALLBACK_MODELS") for name in settings.fallback_models]

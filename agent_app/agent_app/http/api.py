@@ -12,6 +12,7 @@ from agent_app import __version__, problems
 from agent_app.http import agents, chat, sessions, tasks
 from agent_app.http.auth import Authenticated
 from agent_app.http.middleware import Limited, Observed
+from agent_app.http.traced import Traced
 from agent_app.problems import Problem, ProblemDocument, answer
 from agent_app.service import Service
 
@@ -37,6 +38,8 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.add_middleware(Authenticated, keys=service.api_keys)
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
+    if service.traces.on:
+        app.add_middleware(Traced, traces=service.traces)
     return app
 
 
