@@ -177,6 +177,21 @@ async def test_a_stream_that_breaks_is_marked_though_it_began_with_200(
     assert problem["trace_id"] == request.trace
 
 
+async def test_a_call_for_embeddings_is_a_span(
+    served: Served, receiver: Receiver, stub: tuple[StubLlm, str]
+) -> None:
+    _, url = stub
+    async with served(**_openai(url), embedding_model="openai:text-embedding-3-small") as (parts, _):
+        embed = parts.runs.context("assistant", "ada", "run").embedder
+        assert embed is not None
+        await embed(["whisper"])
+    (call,) = receiver.spans
+    assert call.name == "embeddings text-embedding-3-small"
+    assert call.attributes["gen_ai.operation.name"] == "embeddings"
+    assert call.attributes["gen_ai.usage.input_tokens"] > 0
+    assert b"whisper" not in b"".join(receiver.bodies)
+
+
 class _Fails:
     def check(self, input: Any) -> None:
         return

@@ -6,12 +6,14 @@ was said to record an empty message for each, and costs a call four times as muc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind
+from pydantic_ai.embeddings import EmbeddingModel, EmbeddingResult, EmbeddingSettings
+from pydantic_ai.embeddings.wrapper import WrapperEmbeddingModel
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
@@ -27,17 +29,7 @@ class TracedModel(WrapperModel):
 
     def __init__(self, wrapped: Model, traces: Traces, *, provider: str) -> None:
         super().__init__(wrapped)
-        self._tracer = traces.tracer
-        self._name = f"chat {wrapped.model_name}"
-        self._attributes: dict[str, str | int] = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider,
-            "gen_ai.request.model": wrapped.model_name,
-        }
-        url = urlsplit(wrapped.base_url or "")
-        if url.hostname:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            self._attributes |= {"server.address": url.hostname, "server.port": port}
+        self._spans = _Spans(wrapped, traces, operation="chat", provider=provider)
 
     async def request(
         self,
@@ -45,7 +37,7 @@ class TracedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        with self._span(model_settings) as span:
+        with self._spans.one(_asked(model_settings)) as span:
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
             _describe(span, response)
             return response
@@ -59,8 +51,7 @@ class TracedModel(WrapperModel):
         run_context: Any = None,
     ) -> AsyncIterator[StreamedResponse]:
         """The span ends with the stream, however it ends."""
-        with self._span(model_settings) as span:
-            span.set_attribute("gen_ai.request.stream", value=True)
+        with self._spans.one({**_asked(model_settings), "gen_ai.request.stream": True}) as span:
             async with self.wrapped.request_stream(
                 messages, model_settings, model_request_parameters, run_context
             ) as response:
@@ -69,13 +60,51 @@ class TracedModel(WrapperModel):
                 finally:
                     _describe(span, response)
 
+
+class TracedEmbeddingModel(WrapperEmbeddingModel):
+    """One vendor's model of embeddings."""
+
+    def __init__(self, wrapped: EmbeddingModel, traces: Traces, *, provider: str) -> None:
+        super().__init__(wrapped)
+        self._spans = _Spans(wrapped, traces, operation="embeddings", provider=provider)
+
+    async def embed(
+        self, inputs: str | Sequence[str], *, input_type: Any, settings: EmbeddingSettings | None = None
+    ) -> EmbeddingResult:
+        with self._spans.one({}) as span:
+            result = await self.wrapped.embed(inputs, input_type=input_type, settings=settings)
+            span.set_attributes(
+                {
+                    "gen_ai.response.model": result.model_name,
+                    "gen_ai.usage.input_tokens": result.usage.input_tokens,
+                }
+            )
+            return result
+
+
+class _Spans:
+    """Of the calls of one model."""
+
+    def __init__(
+        self, model: Model | EmbeddingModel, traces: Traces, *, operation: str, provider: str
+    ) -> None:
+        self._tracer = traces.tracer
+        self._name = f"{operation} {model.model_name}"
+        self._common: dict[str, str | int | bool] = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model.model_name,
+        }
+        url = urlsplit(model.base_url or "")
+        if url.hostname:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            self._common |= {"server.address": url.hostname, "server.port": port}
+
     @contextmanager
-    def _span(self, settings: ModelSettings | None) -> Iterator[Span]:
-        # Not made current: nothing below it is traced, and a stream may be closed in another task.
-        span = self._tracer.start_span(self._name, kind=SpanKind.CLIENT, attributes=self._attributes)
-        most = (settings or {}).get("max_tokens")
-        if most is not None:
-            span.set_attribute("gen_ai.request.max_tokens", most)
+    def one(self, attributes: Mapping[str, str | int | bool]) -> Iterator[Span]:
+        """Of one call; not made the current one: a stream may be closed in another task."""
+        known = {**self._common, **attributes}
+        span = self._tracer.start_span(self._name, kind=SpanKind.CLIENT, attributes=known)
         try:
             yield span
         except BaseException as error:
@@ -83,6 +112,11 @@ class TracedModel(WrapperModel):
             raise
         finally:
             span.end()
+
+
+def _asked(settings: ModelSettings | None) -> dict[str, int]:
+    most = (settings or {}).get("max_tokens")
+    return {} if most is None else {"gen_ai.request.max_tokens": most}
 
 
 def _describe(span: Span, response: ModelResponse | StreamedResponse) -> None:
