@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from agent_app.telemetry.traces import current_ids
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,6 +59,7 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     request_id: str | None = None
+    trace_id: str | None = None
 
 
 #: What every endpoint may answer, for OpenAPI.
@@ -94,6 +97,8 @@ def document(problem: Problem) -> dict[str, Any]:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
         body["request_id"] = request_id
+    if ids := current_ids():
+        body["trace_id"] = ids[0]
     return body
 
 

@@ -30,10 +30,13 @@ from agent_app.tasks.sqs import SqsQueue
 from agent_app.tasks.submission import Submission
 from agent_app.tasks.task import TaskStore
 from agent_app.tasks.worker import Worker
+from agent_app.telemetry import traces as tracing
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import Traces
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ class Service:
 
     settings: Settings
     metrics: Metrics
+    traces: Traces
     #: None where no key is asked for.
     api_keys: ApiKeys | None
     health: Health
@@ -75,19 +79,23 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     api_keys = await _api_keys(settings)
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
+        # Closed last: all else may still end spans.
+        traces = await stack.enter_async_context(tracing.opened(settings, metrics))
         tasks: TaskStore
-        durable, tasks = await _database(settings, stack, checks)
+        engine = await _database(settings, stack, checks, traces)
+        durable = None if engine is None else PostgresStore(engine, settings.fleet)
+        tasks = MemoryTaskStore() if engine is None else PostgresTaskStore(engine, settings.fleet)
         redis = await _redis(settings, stack, checks)
-        runs = Runs(settings, keys, metrics, redis)
+        runs = Runs(settings, keys, metrics, redis, engine, traces)
         stack.push_async_callback(runs.close)
-        stack.push_async_callback(_ended, asyncio.create_task(runs.limits.run()))
+        stack.push_async_callback(_ended, asyncio.create_task(runs.access.run()))
         history = _history(settings, durable, redis, metrics)
         queues = await _queues(settings, known, stack, checks)
         artifacts = await _artifacts(settings, stack)
         _warn(settings)
         queued = any(policy.queue_url for policy in known.values())
-        submission = Submission(tasks, queues, known, artifacts)
-        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds)
+        submission = Submission(tasks, queues, known, artifacts, traces)
+        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds, traces)
         log.info(
             "ready to start",
             agents={name: runs.model_name(name) for name in known},
@@ -100,6 +108,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings,
             metrics,
+            traces,
             api_keys,
             Health(checks),
             known,
@@ -157,16 +166,19 @@ def _warn(settings: Settings) -> None:
 
 
 async def _database(
-    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]
-) -> tuple[PostgresStore | None, TaskStore]:
+    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check], traces: Traces
+) -> AsyncEngine | None:
     if settings.database_url is None:
-        return None, MemoryTaskStore()
+        return None
     from sqlalchemy import text
 
     from agent_app.state.database import Login, open_engine
+    from agent_app.state.traced import trace_statements
 
     engine = open_engine(settings, Login(settings, await secrets.database_credentials(settings)))
     stack.push_async_callback(engine.dispose)
+    if traces.on:
+        trace_statements(engine, traces, settings.database_url.get_secret_value())
 
     async def check() -> None:
         async with engine.connect() as connection:
@@ -174,7 +186,7 @@ async def _database(
                 raise NotMigrated
 
     checks["postgres"] = check
-    return PostgresStore(engine, settings.fleet), PostgresTaskStore(engine, settings.fleet)
+    return engine
 
 
 async def _redis(settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]) -> Redis | None:

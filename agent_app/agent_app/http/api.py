@@ -9,9 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from agent_app import __version__, problems
-from agent_app.http import agents, chat, sessions, tasks
+from agent_app.http import agents, chat, sessions, tasks, usage
 from agent_app.http.auth import Authenticated
 from agent_app.http.middleware import Limited, Observed
+from agent_app.http.traced import Traced
 from agent_app.problems import Problem, ProblemDocument, answer
 from agent_app.service import Service
 
@@ -32,11 +33,15 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.include_router(agents.router(service.policies, service.runs))
         app.include_router(sessions.router(service.history))
         app.include_router(tasks.router(service.submission))
+        access = service.runs.access
+        app.include_router(usage.router(service.settings, access.ledger, access.budget, service.policies))
         app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's docs say
     if service.api_keys is not None:
         app.add_middleware(Authenticated, keys=service.api_keys)
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
+    if service.traces.on:
+        app.add_middleware(Traced, traces=service.traces)
     return app
 
 

@@ -13,6 +13,7 @@ from agent_app.settings.agents import AgentSettings
 from agent_app.settings.auth import AuthSettings
 from agent_app.settings.kinds import DatabaseUrl, HttpUrl, LogLevel, RedisUrl, SecretArn
 from agent_app.settings.llm import LlmSettings
+from agent_app.settings.telemetry import TelemetrySettings
 
 PREFIX = "AGENT_APP_"
 
@@ -21,7 +22,7 @@ class SettingsError(Exception):
     """A variable is wrong; the message says which, its value, what is allowed and the way out."""
 
 
-class Settings(AgentSettings, AuthSettings, LlmSettings):
+class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     """Everything is optional: without a store the service keeps its state in its own memory.
 
     Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
@@ -77,6 +78,15 @@ class Settings(AgentSettings, AuthSettings, LlmSettings):
         return self
 
     @model_validator(mode="after")
+    def _likeness_can_be_told(self) -> Self:
+        if self.semantic_cache_similarity is not None and self.embedding_model is None:
+            raise ValueError(
+                f"{PREFIX}SEMANTIC_CACHE_SIMILARITY is set without {PREFIX}EMBEDDING_MODEL: name the model "
+                "that tells how alike questions are, such as openai:text-embedding-3-small"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _auth_can_be_done(self) -> Self:
         if self.auth == "api-key" and self.api_keys_secret_arn is None:
             raise ValueError(
@@ -113,7 +123,10 @@ def _sentence(problem: Any) -> str:
     if not problem["loc"]:
         return f"{message}."
     name = str(problem["loc"][0])
-    field = Settings.model_fields.get(name)
+    fields = Settings.model_fields
+    field = fields.get(name) or next(
+        (each for each in fields.values() if each.validation_alias == name), None
+    )
     variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
     default = field.default if field is not None else None
     way_out = f"the default {default!r}" if default is not None else "none"
@@ -121,7 +134,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown(variable: str) -> str:
-    if variable.endswith("_KEY"):
+    if variable.endswith(("_KEY", "_HEADERS")):
         return "set to a hidden value"
     value = os.environ.get(variable, os.environ.get(variable.lower(), ""))
     # A password may hold '@' or '/' or '?': all up to the last '@' is hidden.

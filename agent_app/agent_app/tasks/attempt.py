@@ -38,6 +38,10 @@ LONGEST_POSTPONEMENT_SECONDS = 60
 class TaskFailed(Exception):
     """This try failed; the message is kept with the task and shown to who asked for it."""
 
+    def __init__(self, message: str, error_type: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
 
 class TaskCancelled(Exception):
     """Who asked for the task wants it no more."""
@@ -72,6 +76,8 @@ class Attempt:
     def __init__(self, task: Task, delivery: Delivery, policy: Policy, means: Means) -> None:
         self.task = task
         self.tally = Tally()
+        #: The class of what the agent raised, if it did.
+        self.error_type: str | None = None
         self._delivery = delivery
         self._policy = policy
         self._store = means.store
@@ -118,6 +124,7 @@ class Attempt:
         try:
             return await self._work(beating), "succeeded"
         except TaskFailed as failed:
+            self.error_type = failed.error_type
             return self._failed(str(failed))
         except TaskCancelled:
             return Ending(Status.CANCELLED), "cancelled"
@@ -163,7 +170,7 @@ class Attempt:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 if work.cancelled():
-                    raise TaskFailed("the agent cancelled itself")
+                    raise TaskFailed("the agent cancelled itself", "CancelledError")
                 return work.result()
             if self._stop.done():
                 raise self._stop.result()
@@ -187,16 +194,17 @@ class Attempt:
         except LimitReached as error:
             # Others were before it: that is no failure of its own, however often it happens.
             if error.status != 503:
-                raise TaskFailed(error.detail) from None
+                raise TaskFailed(error.detail, _name(error)) from None
             seconds = min(math.ceil(error.retry_after or 0) + 1, LONGEST_POSTPONEMENT_SECONDS)
             raise TaskPostponed(error.detail, seconds) from None
         except Problem as error:
-            raise TaskFailed(error.detail) from None
+            raise TaskFailed(error.detail, _name(error)) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 (an agent may raise anything)
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take") from None
+                late = f"it took longer than {limit:g} s, the longest it may take"
+                raise TaskFailed(late, _name(error)) from None
             logs.failure(log, "an agent raised", error)
-            raise TaskFailed(f"the agent raised {type(error).__name__}") from None
+            raise TaskFailed(f"the agent raised {type(error).__name__}", _name(error)) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
         kept, artifacts = as_json(result), self._means.artifacts
@@ -211,3 +219,7 @@ class Attempt:
     def _stop_for(self, why: Exception) -> None:
         if not self._stop.done():
             self._stop.set_result(why)
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__qualname__

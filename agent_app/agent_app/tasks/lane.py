@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from opentelemetry.trace import Span
 
 from agent_app.state.artifacts import Artifacts
 from agent_app.state.database import is_away
@@ -20,8 +21,10 @@ from agent_app.tasks.heartbeat import Hold
 from agent_app.tasks.policy import Policy, unknown
 from agent_app.tasks.queue import Delivery, Note, Queue
 from agent_app.tasks.task import ENDED, LeaseLost, Reached, Status, Task, TaskStore
+from agent_app.tasks.traced import processing, settled
 from agent_app.telemetry import logs
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import OFF, Traces, failed
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class Parts:
     artifacts: Artifacts | None
     metrics: Metrics
     poll_seconds: int
+    traces: Traces = OFF
 
 
 class Lane:
@@ -146,28 +150,33 @@ class Lane:
         structlog.contextvars.bind_contextvars(
             request_id=note and note.request_id, task_id=note and str(note.task_id)
         )
-        try:
-            if self._stopping:
-                await self._queue.hide(delivery, 0)
-            elif note is None:
-                self._parts.metrics.tasks.labels("unknown", "malformed").inc()
-                await self._queue.bury(delivery, "malformed: it is not a task of this service")
-            else:
-                await self._claim(note, delivery)
-        except Exception as error:  # noqa: BLE001 (the message comes back by itself)
-            logs.failure(log, "a task's state could not be kept; it will be tried again", error)
-            await self._soon(delivery)
+        with processing(self._parts.traces, self._queue, note) as span:
+            try:
+                if self._stopping:
+                    settled(span, "handed_back")
+                    await self._queue.hide(delivery, 0)
+                elif note is None:
+                    self._parts.metrics.tasks.labels("unknown", "malformed").inc()
+                    settled(span, "malformed")
+                    await self._queue.bury(delivery, "malformed: it is not a task of this service")
+                else:
+                    await self._claim(note, delivery, span)
+            except Exception as error:  # noqa: BLE001 (the message comes back by itself)
+                failed(span, type(error).__qualname__)
+                logs.failure(log, "a task's state could not be kept; it will be tried again", error)
+                await self._soon(delivery)
 
-    async def _claim(self, note: Note, delivery: Delivery) -> None:
+    async def _claim(self, note: Note, delivery: Delivery, span: Span) -> None:
         try:
             task = await self._parts.store.claim(note.task_id, self.hold.lease, sent=delivery.sent)
             if task is None:
+                settled(span, "duplicate")
                 await self._not_ours(note, delivery)
                 return
         except Exception as error:
             self._store_is_away = is_away(error)
             raise
-        await self._attempt(task, delivery)
+        await self._attempt(task, delivery, span)
 
     async def _soon(self, delivery: Delivery) -> None:
         try:
@@ -192,8 +201,9 @@ class Lane:
             log.info("delivered again while it runs elsewhere: put back", seconds=seconds)
             await self._queue.hide(delivery, seconds)
 
-    async def _attempt(self, task: Task, delivery: Delivery) -> None:
+    async def _attempt(self, task: Task, delivery: Delivery, span: Span) -> None:
         parts, began, outcome = self._parts, time.monotonic(), "lost"
+        span.set_attributes({"gen_ai.agent.name": task.agent, "agent_app.task.attempt": task.attempts})
         parts.metrics.tasks_in_flight.inc()
         log.info("task started", agent=task.agent, attempt=task.attempts)
         policy = parts.policies.get(task.agent) or unknown(task.agent, parts.policies)
@@ -204,7 +214,10 @@ class Lane:
             attempt.hand_back()
         try:
             outcome = await attempt.run()
+            if attempt.error_type is not None:
+                failed(span, attempt.error_type)
         except LeaseLost:
+            failed(span, "LeaseLost")
             log.warning("the task was taken over by another worker", agent=task.agent)
         finally:
             self._attempts.discard(attempt)
@@ -212,6 +225,7 @@ class Lane:
             parts.metrics.tasks_in_flight.dec()
             parts.metrics.task_seconds.labels(task.agent).observe(seconds)
             parts.metrics.tasks.labels(task.agent, outcome).inc()
+            settled(span, outcome)
             log.info(
                 "task ended",
                 agent=task.agent,
