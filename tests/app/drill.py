@@ -230,7 +230,7 @@ def _furnish(made: Drill) -> None:
         "AGENT_APP_BREAKER_SECONDS": "2",
         "OPENAI_API_KEY": "sk-" + PASSWORD,
         "OPENAI_BASE_URL": f"{made.llm_url}/v1",
-        "AGENT_APP_TASK_TIMEOUT": "20",
+        "AGENT_APP_TASK_TIMEOUT": "60",
         "AGENT_APP_WORKER_CONCURRENCY": "8",
         "AGENT_APP_POLL_SECONDS": "1",
         "AGENT_APP_RETRY_SECONDS": "0",
