@@ -93,10 +93,14 @@ def nursery(directory: Path) -> Iterator[Nursery]:
             cwd=_ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT)},
         )
-    with running:
+    try:
         yield Nursery(running)
+    finally:
         assert running.stdin is not None
+        assert running.stdout is not None
         running.stdin.close()
+        running.wait(60)
+        running.stdout.close()
 
 
 def _bear(told: dict[str, Any], said: int) -> int:

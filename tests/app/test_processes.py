@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -164,6 +165,17 @@ def test_sigterm_amid_a_task_finishes_it_and_exits_with_0(stack: Stack) -> None:
         state = app.task(id)
         assert (state["status"], state["attempts"]) == ("succeeded", 1)
         assert depth(stack, stack.queue_url) == 0
+
+
+def test_sigterm_amid_the_start_ends_it_with_0(stack: Stack) -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        port = silent.getsockname()[1]
+        with stack.app("work", AWS_ENDPOINT_URL=f"http://{LOOPBACK}:{port}") as worker:
+            silent.settimeout(60)
+            asking, _ = silent.accept()  # for a secret
+            worker.running.send_signal(signal.SIGTERM)
+            assert worker.running.wait(30) == 0
+            asking.close()
 
 
 def test_a_task_that_outlasts_the_drain_is_handed_to_another_worker(stack: Stack) -> None:
