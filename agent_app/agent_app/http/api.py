@@ -33,8 +33,12 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.include_router(sessions.router(service.history))
         app.include_router(tasks.router(service.submission))
         app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's docs say
-    if service.api_keys is not None:
-        app.add_middleware(Authenticated, keys=service.api_keys)
+    if service.request_limits is not None:
+        from agent_app.http.request_limits import RateLimited
+
+        app.add_middleware(RateLimited, limits=service.request_limits, metrics=service.metrics)
+    if service.guard is not None:
+        app.add_middleware(Authenticated, guard=service.guard)
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
     return app
