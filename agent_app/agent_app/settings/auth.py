@@ -25,6 +25,9 @@ class AuthSettings(BaseSettings):
         None, description="api-key, oidc, both with a comma, or none, in local alone; default: what is set"
     )
     api_keys_secret_arn: SecretArn | None = None
+    usage_readers: Listed = Field(
+        (), description="Whose GET /v1/usage shows everybody's: names of keys, or oidc:<subject>"
+    )
     api_keys_seconds: int = Field(300, ge=1, le=86_400, description="How long a revoked key may still hold")
 
     oidc_issuer: IssuerUrl | None = Field(None, description="A token's `iss`, to the letter")
