@@ -17,6 +17,7 @@ from agent_app.http.api_keys import ApiKeys
 from agent_app.http.auth import Guard
 from agent_app.http.chat import Chat
 from agent_app.http.health import Check, Health, NotMigrated
+from agent_app.http.request_limits import RequestLimits
 from agent_app.settings import Settings
 from agent_app.state.artifacts import Artifacts
 from agent_app.state.cached_history import CachedStore, RedisStore
@@ -36,8 +37,6 @@ from agent_app.telemetry.metrics import Metrics
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
-
-    from agent_app.http.request_limits import RequestLimits
 
 log = structlog.get_logger(__name__)
 
@@ -160,8 +159,6 @@ async def _guard(settings: Settings, checks: dict[str, Check]) -> Guard | None:
 def _request_limits(settings: Settings, redis: Redis | None) -> RequestLimits | None:
     if settings.requests_per_minute is None:
         return None
-    from agent_app.http.request_limits import RequestLimits
-
     return RequestLimits(settings.requests_per_minute, fleet=settings.fleet, redis=redis)
 
 

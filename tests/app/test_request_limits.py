@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 from agent_app.http.api import create
-from agent_app.http.request_limits import RequestLimits
+from agent_app.http.request_limits import RequestLimits, Window
 from agent_app.settings import Settings
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from agent_app import service
@@ -73,6 +75,37 @@ async def test_replicas_share_a_limit_and_owners_do_not(stack: Stack) -> None:
         names = [name async for name in one.scan_iter(f"*{stack.database}*")]
         assert names
         assert all([0 < await one.ttl(name) <= 120 for name in names])
+
+
+async def test_the_last_minutes_share_still_counts_and_tells_when_one_more_is_free(stack: Stack) -> None:
+    async with _redis(stack.redis_port) as redis:
+        limits = RequestLimits(10, fleet=stack.database, redis=redis)
+        for _ in range(2):  # a minute may end in between
+            minute = (await redis.time())[0] // 60
+            last = {"minute": minute - 1, "count": 10, "before": 0}
+            await redis.hset(f"agent-app:{stack.database}:requests:ada", mapping=last)
+            standings = [await limits.hit("ada") for _ in range(11)]
+            if (await redis.time())[0] // 60 == minute:
+                break
+        assert not standings[-1].admitted
+        assert 1 <= standings[-1].seconds <= 61
+
+
+@given(most=st.integers(1, 20), pauses=st.lists(st.floats(0, 130), max_size=60), start=st.floats(0, 10_000))
+def test_who_waits_as_long_as_was_said_is_let_in(most: int, pauses: list[float], start: float) -> None:
+    now = start
+    window = Window(most, clock=lambda: now)
+    admitted: list[float] = []
+    for pause in pauses:
+        now += pause
+        standing = window.hit("ada")
+        assert 0 <= standing.remaining < most
+        if not standing.admitted:
+            assert standing.remaining == 0
+            now += standing.seconds
+            assert window.hit("ada").admitted
+        admitted.append(now)
+        assert len([at for at in admitted if at // 60 == now // 60]) <= most
 
 
 async def test_without_redis_each_process_counts_for_itself(tmp_path: Path) -> None:

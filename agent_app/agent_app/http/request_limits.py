@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +28,8 @@ log = structlog.get_logger(__name__)
 _ANSWER_SECONDS = 0.25
 #: After Redis failed, how long it is left alone, so that an outage does not cost every request a timeout.
 _LEFT_ALONE_SECONDS = 5.0
+_MINUTE_MS = 60_000
+_SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,40 @@ class Standing:
     remaining: int
     seconds: int
 
+    @classmethod
+    def of(cls, admitted: int, remaining: int, wait_ms: int) -> Standing:
+        # Just after it: who waits the whole seconds out is let in.
+        return cls(bool(admitted), max(0, remaining), wait_ms // 1000 + 1)
+
+
+class Window:
+    """What request_limits.lua counts in Redis, in this process."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.time) -> None:
+        self._most = per_minute
+        self._clock = clock
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+
+    def hit(self, owner: str) -> Standing:
+        """Counts a request, unless it is one too many."""
+        minute, into = divmod(int(self._clock() * 1000), _MINUTE_MS)
+        left = _MINUTE_MS - into
+        if minute != self._minute:
+            self._before = self._counts if minute == self._minute + 1 else {}
+            self._minute, self._counts = minute, {}
+        count, before = self._counts.get(owner, 0), self._before.get(owner, 0)
+        still = before * left // _MINUTE_MS
+        admitted = count + still < self._most
+        if admitted:
+            self._counts[owner] = count = count + 1
+        wait = left - still * _MINUTE_MS / before if still else left
+        return Standing.of(admitted, self._most - count - still, math.ceil(wait))
+
 
 class RequestLimits:
-    """A sliding window, counted in Redis for all replicas; while Redis is away, in each process for itself.
+    """A sliding minute, counted in Redis for all replicas; while Redis is away, in each process for itself.
 
     Args:
         per_minute: the most of one owner.
@@ -51,14 +83,9 @@ class RequestLimits:
 
     def __init__(self, per_minute: int, *, fleet: str, redis: Redis | None) -> None:
         self.per_minute = per_minute
-        self._item = RateLimitItemPerMinute(per_minute, namespace=f"agent-app:{fleet}:requests")
-        self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._shared: SlidingWindowCounterRateLimiter | None = None
-        if redis is not None:
-            # The service's own connections; what the address says is then not looked at.
-            pool: Any = redis.connection_pool
-            storage = RedisStorage("redis://pool:6379", implementation="redispy", connection_pool=pool)
-            self._shared = SlidingWindowCounterRateLimiter(storage)
+        self._prefix = f"agent-app:{fleet}:requests"
+        self._here = Window(per_minute)
+        self._shared = None if redis is None else redis.register_script(_SCRIPT)
         self._left_alone_until = 0.0
 
     @property
@@ -68,23 +95,18 @@ class RequestLimits:
 
     async def hit(self, owner: str) -> Standing:
         """Counts a request, unless it is one too many."""
-        if self._shared is not None and not self.counts_alone:
-            from redis.exceptions import RedisError
+        if self._shared is None or self.counts_alone:
+            return self._here.hit(owner)
+        from redis.exceptions import RedisError
 
-            try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    return await self._hit(self._shared, owner)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._left_alone_until = time.monotonic() + _LEFT_ALONE_SECONDS
-                log.warning("requests are counted in this process alone", reason=type(error).__name__)
-        return await self._hit(self._here, owner)
-
-    async def _hit(self, limiter: SlidingWindowCounterRateLimiter, owner: str) -> Standing:
-        admitted = await limiter.hit(self._item, owner)
-        stats = await limiter.get_window_stats(self._item, owner)
-        # The window ends between two seconds: who waits the whole one out is let in.
-        seconds = math.floor(max(0.0, stats.reset_time - time.time())) + 1
-        return Standing(admitted, max(0, stats.remaining), seconds)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._shared(keys=[f"{self._prefix}:{owner}"], args=[self.per_minute])
+        except (RedisError, OSError, TimeoutError) as error:
+            self._left_alone_until = time.monotonic() + _LEFT_ALONE_SECONDS
+            log.warning("requests are counted in this process alone", reason=type(error).__name__)
+            return self._here.hit(owner)
+        return Standing.of(*found)
 
 
 class RateLimited:
