@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,12 +22,19 @@ class Problem(Exception):
     """An answer that is an error; `detail` says what is wrong and the way out, and never holds a secret."""
 
     def __init__(
-        self, status: int, detail: str, *, retry_after: int | None = None, **extensions: Any
+        self,
+        status: int,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
+        self.headers = headers or {}
         self.extensions = extensions
 
 
@@ -71,6 +79,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "The request is not well-formed",
         401: "No key or token, or one that does not hold",
+        403: "The token lacks the scope that is asked for",
         404: "There is no such thing of yours",
         409: "Not in this state",
         413: "The body or the prompt is too long",
@@ -104,7 +113,9 @@ def document(problem: Problem) -> dict[str, Any]:
 
 def answer(problem: Problem) -> JSONResponse:
     """The response for a problem."""
-    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    headers = dict(problem.headers)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(document(problem), problem.status, headers, media_type="application/problem+json")
 
 
