@@ -31,9 +31,10 @@ class Session(BaseModel):
 
 
 class SessionInList(BaseModel):
-    """A session without its messages."""
+    """A session without its messages; its title is how the first one begins."""
 
     session_id: str
+    title: str
     turns: int
     created_at: datetime
     updated_at: datetime
@@ -55,6 +56,7 @@ def router(store: Store) -> APIRouter:
             sessions=[
                 SessionInList(
                     session_id=item.session,
+                    title=item.title,
                     turns=item.turns,
                     created_at=item.created_at,
                     updated_at=item.updated_at,
