@@ -34,6 +34,7 @@ from agent_app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +77,13 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     checks: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
         tasks: TaskStore
-        durable, tasks = await _database(settings, stack, checks)
+        engine = await _database(settings, stack, checks)
+        durable = None if engine is None else PostgresStore(engine, settings.fleet)
+        tasks = MemoryTaskStore() if engine is None else PostgresTaskStore(engine, settings.fleet)
         redis = await _redis(settings, stack, checks)
-        runs = Runs(settings, keys, metrics, redis)
+        runs = Runs(settings, keys, metrics, redis, engine)
         stack.push_async_callback(runs.close)
-        stack.push_async_callback(_ended, asyncio.create_task(runs.limits.run()))
+        stack.push_async_callback(_ended, asyncio.create_task(runs.access.run()))
         history = _history(settings, durable, redis, metrics)
         queues = await _queues(settings, known, stack, checks)
         artifacts = await _artifacts(settings, stack)
@@ -158,9 +161,9 @@ def _warn(settings: Settings) -> None:
 
 async def _database(
     settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]
-) -> tuple[PostgresStore | None, TaskStore]:
+) -> AsyncEngine | None:
     if settings.database_url is None:
-        return None, MemoryTaskStore()
+        return None
     from sqlalchemy import text
 
     from agent_app.state.database import Login, open_engine
@@ -174,7 +177,7 @@ async def _database(
                 raise NotMigrated
 
     checks["postgres"] = check
-    return PostgresStore(engine, settings.fleet), PostgresTaskStore(engine, settings.fleet)
+    return engine
 
 
 async def _redis(settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]) -> Redis | None:

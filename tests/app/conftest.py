@@ -1,16 +1,24 @@
-"""The stores, started once; each test that asks for `stack` has a fleet of its own in them."""
+"""The stores, started once; each test that asks for `stack` has a fleet of its own in them. A stub vendor."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from agent_app.agents.runs import Runs
+from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
 from agent_app.state import migrate
+from agent_app.telemetry.metrics import Metrics
 from pydantic import SecretStr
 
 from tests.app import stack as stacks
 from tests.app.stack import LOOPBACK, PASSWORD, Stack
+from tests.app.stub_llm import StubLlm
+
+KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
+GPT = "openai:gpt-x"
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +45,27 @@ def stack(bare_stack: Stack) -> Stack:
     url = f"postgresql://{bare_stack.role}:{PASSWORD}-role@{LOOPBACK}:{bare_stack.postgres_port}/{bare_stack.database}"
     migrate.run(Settings(database_url=SecretStr(url)), wait_seconds=10)
     return bare_stack
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[StubLlm]:
+    yield StubLlm(delay=0)
+
+
+@pytest.fixture
+async def runs(stub: StubLlm) -> AsyncIterator[Callable[..., Runs]]:
+    """Makes them over the stub vendor, with some settings and stores; they are closed at the end."""
+    made: list[Runs] = []
+    async with stub.running() as url:
+
+        def make(
+            *, redis: Any = None, engine: Any = None, metrics: Metrics | None = None, **settings: Any
+        ) -> Runs:
+            urls = {"OPENAI_BASE_URL": f"{url}/v1", "ANTHROPIC_BASE_URL": url}
+            values = {"model": GPT, "model_backoff_seconds": 0.01, **urls, **settings}
+            made.append(Runs(Settings.model_validate(values), KEYS, metrics or Metrics(), redis, engine))
+            return made[-1]
+
+        yield make
+        for each in made:
+            await each.close()

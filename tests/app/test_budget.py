@@ -18,6 +18,7 @@ from agent_app.llm.budget import BudgetLimits, MemoryBudget, NoBudget, Reservati
 from agent_app.llm.call import BudgetExhausted, Caller, LlmProblem
 from agent_app.settings import Settings
 from agent_app.settings.agents import AgentType
+from agent_app.telemetry.metrics import Metrics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -63,7 +64,7 @@ async def _account(engine: AsyncEngine, fleet: str = "f", scope: str = "fleet") 
 
 
 async def test_no_budget_is_set_and_nothing_is_refused() -> None:
-    budget = budgets.choose(Settings(), None)
+    budget = budgets.choose(Settings(), None, Metrics())
     assert isinstance(budget, NoBudget)
     await budget.settle(await budget.reserve(ADA, 10**15), 10**15)
 

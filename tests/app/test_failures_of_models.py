@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,35 +19,12 @@ from agent_app.settings import Settings, SettingsError
 from agent_app.telemetry.metrics import Metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
+from tests.app.conftest import GPT
 from tests.app.stub_llm import StubLlm
 
-KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
-GPT, CLAUDE = "openai:gpt-x", "anthropic:claude-haiku-4-5"
+CLAUDE = "anthropic:claude-haiku-4-5"
 talk = Conversation("Be kind.")
-
-
-@pytest.fixture
-async def stub() -> AsyncIterator[StubLlm]:
-    yield StubLlm(delay=0)
-
-
-@pytest.fixture
-async def runs(stub: StubLlm) -> AsyncIterator[Callable[..., Runs]]:
-    """Makes them over the stub, with some settings; they are closed at the end."""
-    made: list[Runs] = []
-    async with stub.running() as url:
-
-        def make(**settings: Any) -> Runs:
-            urls = {"OPENAI_BASE_URL": f"{url}/v1", "ANTHROPIC_BASE_URL": url}
-            values = {"model": GPT, "model_backoff_seconds": 0.01, **urls, **settings}
-            made.append(Runs(Settings.model_validate(values), KEYS, Metrics()))
-            return made[-1]
-
-        yield make
-        for each in made:
-            await each.close()
 
 
 def _context(runs: Runs) -> Context:

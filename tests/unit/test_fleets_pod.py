@@ -134,3 +134,22 @@ def test_processes_are_replaced_when_a_watched_secret_or_an_annotation_of_the_po
 
     assert revision() == revision()
     assert len({revision(), revision(content="2"), revision(annotation="b")}) == 3
+
+
+def test_changed_code_behind_the_command_is_a_new_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / "local_agent" / "__init__.py"
+    code.parent.mkdir()
+    info = tmp_path / "local_agent-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: local-agent\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\nlocal-agent = local_agent.cli:main\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    revisions = []
+    for text in ("one = 1", "one = 1", "one = 2"):
+        code.write_text(text)
+        made = plan(deployment(command=["local-agent", "serve"]), manifests(), identity=NO_IDENTITY)
+        revisions.append(made.revision)
+    assert revisions[0] == revisions[1] != revisions[2]

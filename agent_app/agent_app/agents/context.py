@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import JsonValue
 
+from agent_app.problems import Problem
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
@@ -30,6 +32,10 @@ class Tally:
     cost_micros: int = 0
     calls: int = 0
     cached: int = 0
+
+
+#: Texts to vectors.
+Embedder = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
 
 class Steps(Protocol):
@@ -63,6 +69,17 @@ class Context:
     #: The same on every try of a task: give it to what you call, so that it knows a repeated call.
     run_id: str = ""
     steps: Steps = field(default_factory=NoSteps)
+    embedder: Embedder | None = None
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The texts' vectors by AGENT_APP_EMBEDDING_MODEL, limited and paid for as the model's calls are.
+
+        Raises:
+            Problem: 501, no model of embeddings is set.
+        """
+        if self.embedder is None:
+            raise Problem(501, "AGENT_APP_EMBEDDING_MODEL is not set: the agent needs a model of embeddings.")
+        return await self.embedder(texts)
 
     async def step(self, name: str, work: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
         """Does `work` once for the task, however often the task is tried; its result must be JSON.

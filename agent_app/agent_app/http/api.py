@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from agent_app import __version__, problems
-from agent_app.http import agents, chat, page, sessions, tasks
+from agent_app.http import agents, chat, page, sessions, tasks, usage
 from agent_app.http.auth import Authenticated
 from agent_app.http.middleware import Limited, Observed
 from agent_app.problems import Problem, ProblemDocument, answer
@@ -32,6 +32,8 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.include_router(agents.router(service.policies, service.runs))
         app.include_router(sessions.router(service.history))
         app.include_router(tasks.router(service.submission))
+        access = service.runs.access
+        app.include_router(usage.router(service.settings, access.ledger, access.budget, service.policies))
         if service.settings.page:
             page.add(app)
         app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's docs say

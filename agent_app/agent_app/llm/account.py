@@ -50,5 +50,10 @@ with dead as (
 update budgets b set held = b.held - e.amount, lost = b.lost + e.amount from ended e
 where (b.environment, b.fleet, b.scope, b.name, b.month) = (e.environment, e.fleet, e.scope, e.name, e.month)
 """)
+STANDING = text("""
+select scope, name, spent + lost as gone, held from budgets
+where environment = :environment and fleet = :fleet
+  and month = (date_trunc('month', clock_timestamp() at time zone 'utc'))::date
+""")
 DROP = text("delete from budget_allotments where id = :id and amount = 0")
 NOW = text("select clock_timestamp()")

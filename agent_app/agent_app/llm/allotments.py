@@ -20,8 +20,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agent_app.llm.account import DROP, NOW, OPEN, REAP, SYNC
-from agent_app.llm.budget import BudgetLimits, Reservation, Scope, exhausted, month_of
+from agent_app.llm.account import DROP, NOW, OPEN, REAP, STANDING, SYNC
+from agent_app.llm.budget import BudgetLimits, Reservation, Scope, Standing, Watch, exhausted, month_of
 from agent_app.llm.call import Caller, LlmProblem
 
 log = structlog.get_logger(__name__)
@@ -81,6 +81,7 @@ class PostgresBudget:
         limits: each caller's budgets.
         now: the time, where a test has its own; else the database's, carried on by the monotonic clock.
         idle: seconds after which what is not used goes back.
+        watch: told how the budgets stand whenever Postgres says so.
     """
 
     def __init__(
@@ -92,12 +93,14 @@ class PostgresBudget:
         *,
         now: Callable[[], datetime] | None = None,
         idle: float = IDLE_SECONDS,
+        watch: Watch | None = None,
     ) -> None:
         self._engine = engine
         self._place = {"environment": environment, "fleet": fleet}
         self._limits = limits
         self._set_now = now
         self._idle = idle
+        self._watch = watch
         #: The database's time less the monotonic one.
         self._epoch: datetime | None = None
         self._month_until = 0.0
@@ -136,6 +139,15 @@ class PostgresBudget:
             pool.reserved -= reservation.micros
             pool.free += reservation.micros - micros
             pool.settled += micros
+
+    async def standing(self, caller: Caller) -> list[Standing]:
+        limits = dict(self._limits.of(caller))
+        if not limits:
+            return []
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(STANDING, self._place)).all()
+        known = {Scope(row.scope, row.name): (row.gone, row.held) for row in rows}
+        return [Standing(scope, limit, *known.get(scope, (0, 0))) for scope, limit in limits.items()]
 
     async def run(self) -> None:
         while True:
@@ -291,6 +303,8 @@ class PostgresBudget:
             raise _Reaped
         pool.flushed, pool.told_at, pool.remaining = settled, time.monotonic(), row.remaining
         pool.free += row.granted
+        if self._watch is not None:
+            self._watch(pool.scope, pool.limit, row.remaining)
         return row.granted, row.remaining, row.gone
 
     async def _fetch(self, statement: TextClause, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent_app.llm.call import BudgetExhausted, Caller
 from agent_app.settings import Settings
+from agent_app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,6 +38,20 @@ class Reservation:
     settled: bool = False
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a budget stands this month: what is spent for good, and what is set aside or may be."""
+
+    scope: Scope
+    limit: int
+    spent: int
+    reserved: int
+
+
+#: Told of a budget, its limit and what is left of it.
+Watch = Callable[[Scope, int, int], None]
+
+
 class Budget(Protocol):
     """Sets money aside for calls. `run` is to be kept going beside it; `close` comes after the last call."""
 
@@ -50,6 +65,9 @@ class Budget(Protocol):
 
     async def settle(self, reservation: Reservation, micros: int) -> None:
         """Says what the call really cost; the rest is free again."""
+
+    async def standing(self, caller: Caller) -> list[Standing]:
+        """Each budget that this caller's calls count for."""
 
     async def run(self) -> None:
         """Keeps the shared account up to date; ends by being cancelled."""
@@ -66,6 +84,9 @@ class NoBudget:
 
     async def settle(self, reservation: Reservation, micros: int) -> None:
         reservation.settled = True
+
+    async def standing(self, caller: Caller) -> list[Standing]:
+        return []
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -114,9 +135,14 @@ class MemoryBudget:
     """The budgets of this process alone, where there is no database; forgotten when it ends."""
 
     def __init__(
-        self, limits: BudgetLimits, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        limits: BudgetLimits,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        watch: Watch | None = None,
     ) -> None:
         self._limits = limits
+        self._watch = watch
         self._now = now
         self._month = month_of(now())
         self._accounts: dict[Scope, _Account] = {}
@@ -133,6 +159,8 @@ class MemoryBudget:
                 free_again = account.spent + micros <= limit
                 raise exhausted(scope, limit, micros, now, soon=free_again)
             accounts.append(account)
+            if self._watch is not None:
+                self._watch(scope, limit, limit - account.spent - account.reserved - micros)
         for account in accounts:
             account.reserved += micros
         return Reservation(micros, accounts)
@@ -145,6 +173,13 @@ class MemoryBudget:
             account.reserved -= reservation.micros
             account.spent += micros
 
+    async def standing(self, caller: Caller) -> list[Standing]:
+        stands = []
+        for scope, limit in self._limits.of(caller):
+            account = self._accounts.get(scope, _Account())
+            stands.append(Standing(scope, limit, account.spent, account.reserved))
+        return stands
+
     async def run(self) -> None:
         await asyncio.Event().wait()
 
@@ -152,16 +187,21 @@ class MemoryBudget:
         return
 
 
-def choose(settings: Settings, engine: AsyncEngine | None) -> Budget:
+def choose(settings: Settings, engine: AsyncEngine | None, metrics: Metrics) -> Budget:
     """The budgets that the settings ask for; without a database, each process has its own."""
+
+    def watch(scope: Scope, limit: int, left: int) -> None:
+        if scope.kind != "key":  # of those there may be thousands
+            metrics.llm_budget_used.labels(scope.kind, scope.name).set(1 - left / limit)
+
     limits = BudgetLimits(settings)
     if limits.none:
         return NoBudget()
     if engine is None:
-        return MemoryBudget(limits)
+        return MemoryBudget(limits, watch=watch)
     from agent_app.llm.allotments import PostgresBudget
 
-    return PostgresBudget(engine, settings.environment, settings.fleet, limits)
+    return PostgresBudget(engine, settings.environment, settings.fleet, limits, watch=watch)
 
 
 def month_of(moment: datetime) -> date:
@@ -181,10 +221,11 @@ def exhausted(scope: Scope, limit: int, micros: int, now: datetime, *, soon: boo
     state = "spent, or reserved by calls that are running" if soon else "spent"
     return BudgetExhausted(
         429,
-        f"The monthly budget of the {scope.kind} {scope.name!r}, {_usd(limit)} USD, is {state}: the call may "
-        f"cost {_usd(micros)} USD. It renews on {renewal.isoformat()}, 00:00 UTC; to go on before, raise "
+        f"The monthly budget of the {scope.kind} {scope.name!r}, {usd(limit)} USD, is {state}: the call may "
+        f"cost {usd(micros)} USD. It renews on {renewal.isoformat()}, 00:00 UTC; to go on before, raise "
         f"{setting}.",
         retry_after=10 if soon else max(1, min(LONGEST_RETRY_SECONDS, int(seconds.total_seconds()) + 1)),
+        budget=scope.kind,
     )
 
 
@@ -192,5 +233,6 @@ def _micros(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * MICROS)
 
 
-def _usd(micros: int) -> str:
+def usd(micros: int) -> str:
+    """As a decimal number of USD."""
     return f"{Decimal(micros) / MICROS:f}"

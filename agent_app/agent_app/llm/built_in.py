@@ -1,11 +1,16 @@
-"""The model that answers without a vendor: the same words for the same session, at no cost."""
+"""The models that answer without a vendor, at no cost: the same words for the same session, and vectors."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import re
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from pydantic_ai.embeddings import EmbeddingModel, EmbeddingResult
+from pydantic_ai.embeddings.result import EmbedInputType
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -19,6 +24,7 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RequestUsage
 
 NAME = "built-in"
+_DIMENSIONS = 256
 
 
 def built_in() -> FunctionModel:
@@ -53,6 +59,40 @@ async def _smallest(messages: list[ModelMessage], info: AgentInfo) -> ModelRespo
     response = await model.request(messages, info.model_settings, info.model_request_parameters)
     response.model_name = NAME
     return response
+
+
+class BuiltInEmbedding(EmbeddingModel):
+    """Places a text by its words: the same words, in whatever order, are the same vector of length 1."""
+
+    @property
+    def model_name(self) -> str:
+        return NAME
+
+    @property
+    def system(self) -> str:
+        return NAME
+
+    async def embed(
+        self, inputs: str | Sequence[str], *, input_type: EmbedInputType, settings: Any = None
+    ) -> EmbeddingResult:
+        texts, _ = self.prepare_embed(inputs, settings)
+        words = sum(len(text.split()) for text in texts)
+        return EmbeddingResult(
+            embeddings=[_by_words(text) for text in texts],
+            inputs=texts,
+            input_type=input_type,
+            usage=RequestUsage(input_tokens=words),
+            model_name=NAME,
+            provider_name=NAME,
+        )
+
+
+def _by_words(text: str) -> list[float]:
+    vector = [0.0] * _DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()) or [""]:
+        vector[zlib.crc32(word.encode("utf-8", "surrogatepass")) % _DIMENSIONS] += 1
+    length = math.hypot(*vector)
+    return [number / length for number in vector]
 
 
 def echo(said: Sequence[str]) -> str:

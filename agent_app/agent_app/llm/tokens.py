@@ -4,11 +4,16 @@ from __future__ import annotations
 
 
 def estimate(text: str) -> int:
-    """About how many: a quarter of its UTF-8 bytes, rounded up, as OpenAI says of English text.
+    """About how many: see `of_bytes`."""
+    return of_bytes(at_most(text))
+
+
+def of_bytes(length: int) -> int:
+    """About how many tokens so many bytes of UTF-8 are: a quarter, rounded up, as OpenAI says of English.
 
     https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them
     """
-    return -(-at_most(text) // 4)
+    return -(-length // 4)
 
 
 def at_most(text: str) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent_app.llm.call import Caller
 from agent_app.problems import Problem
+from agent_app.settings import Settings
 from agent_app.state.tables import usage as table
 
 if TYPE_CHECKING:
@@ -84,12 +85,21 @@ class Ledger(Protocol):
     def record(self, caller: Caller, model: str, usage: RequestUsage, micros: int, outcome: Outcome) -> None:
         """Counts one call of `vendor:model`; an outcome other than "answered" and "cached" is a failure."""
 
-    async def report(self, month: str | None = None, group_by: Sequence[str] = ("model",)) -> list[Line]:
+    async def report(
+        self,
+        month: str | None = None,
+        group_by: Sequence[str] = ("model",),
+        *,
+        fleet: str | None = None,
+        key: str | None = None,
+    ) -> list[Line]:
         """The sums of a month, the dearest first.
 
         Args:
             month: such as 2026-11; None is this one, UTC.
             group_by: any of `GROUPS`.
+            fleet: its calls alone.
+            key: that caller's calls alone.
 
         Raises:
             Problem: 422, the month or a group is none.
@@ -122,12 +132,20 @@ class MemoryLedger:
             row = row._replace(key=OTHER_KEYS)
         self._rows.setdefault(row, Counts()).add(counts)
 
-    async def report(self, month: str | None = None, group_by: Sequence[str] = ("model",)) -> list[Line]:
+    async def report(
+        self,
+        month: str | None = None,
+        group_by: Sequence[str] = ("model",),
+        *,
+        fleet: str | None = None,
+        key: str | None = None,
+    ) -> list[Line]:
         first, after = _month(month, self._now())
         names = _groups(group_by)
         lines: dict[tuple[str, ...], Counts] = {}
         for row, counts in self._rows.items():
-            if first <= row.day < after:
+            ours = fleet in {None, self._fleet} and key in {None, row.key}
+            if ours and first <= row.day < after:
                 said = {**row._asdict(), "fleet": self._fleet}
                 lines.setdefault(tuple(str(said[name]) for name in names), Counts()).add(counts)
         found = [Line(dict(zip(names, values, strict=True)), counts) for values, counts in lines.items()]
@@ -199,7 +217,14 @@ class PostgresLedger(MemoryLedger):
         async with self._engine.begin() as connection:
             await connection.execute(statement)
 
-    async def report(self, month: str | None = None, group_by: Sequence[str] = ("model",)) -> list[Line]:
+    async def report(
+        self,
+        month: str | None = None,
+        group_by: Sequence[str] = ("model",),
+        *,
+        fleet: str | None = None,
+        key: str | None = None,
+    ) -> list[Line]:
         """What other processes counted in the last second may be missing."""
         first, after = _month(month, self._now())
         names = _groups(group_by)
@@ -212,6 +237,8 @@ class PostgresLedger(MemoryLedger):
             .group_by(*columns)
             .order_by(func.sum(table.c.micros).desc(), *columns)
         )
+        query = query if fleet is None else query.where(table.c.fleet == fleet)
+        query = query if key is None else query.where(table.c.key == key)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).all()
         size = len(names)
@@ -223,6 +250,13 @@ class PostgresLedger(MemoryLedger):
             for row in rows
             if row[size] is not None
         ]
+
+
+def choose(settings: Settings, engine: AsyncEngine | None) -> Ledger:
+    """The environment's ledger; without a database, each process has its own."""
+    if engine is None:
+        return MemoryLedger(settings.fleet)
+    return PostgresLedger(engine, settings.environment, settings.fleet)
 
 
 def _month(month: str | None, now: datetime) -> tuple[date, date]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from agent_app.llm.built_in import NAME as BUILT_IN
-from agent_app.llm.built_in import built_in
+from agent_app.llm.built_in import BuiltInEmbedding, built_in
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from pydantic_ai.embeddings import EmbeddingModel
     from pydantic_ai.models import Model
 
 DEFAULT_MODELS = {"openai": "gpt-5-mini", "anthropic": "claude-haiku-4-5"}
@@ -51,14 +53,10 @@ def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
     if vendor == BUILT_IN:
         return built_in()
     if vendor == "openai":
-        from openai import AsyncOpenAI
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.providers.openai import OpenAIProvider
 
-        openai = AsyncOpenAI(
-            api_key=_value(keys.openai), base_url=_value(settings.openai_base_url), max_retries=0
-        )
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=openai))
+        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=_openai(settings, keys)))
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -69,9 +67,35 @@ def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
     return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=anthropic))
 
 
-async def close(model: Model) -> None:
-    """Closes the connections of a model that `build` made."""
-    client = getattr(model, "client", None)
+def build_embedding(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> EmbeddingModel:
+    """The model of embeddings.
+
+    Raises:
+        SettingsError: the vendor has none.
+    """
+    if vendor == BUILT_IN:
+        return BuiltInEmbedding()
+    if vendor != "openai":
+        raise SettingsError(
+            f"AGENT_APP_EMBEDDING_MODEL is '{vendor}:{name}', and {vendor} has no embeddings: allowed are "
+            "'openai:<model>', of any vendor that OPENAI_BASE_URL names, and 'built-in'."
+        )
+    from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    return OpenAIEmbeddingModel(name, provider=OpenAIProvider(openai_client=_openai(settings, keys)))
+
+
+def _openai(settings: Settings, keys: LlmKeys) -> AsyncOpenAI:
+    from openai import AsyncOpenAI
+
+    base_url = _value(settings.openai_base_url)
+    return AsyncOpenAI(api_key=_value(keys.openai), base_url=base_url, max_retries=0)
+
+
+async def close(model: Model | EmbeddingModel) -> None:
+    """Closes the connections of a model that `build` or `build_embedding` made."""
+    client = getattr(model, "client", None) or getattr(model, "_client", None)
     if client is not None:
         await client.close()
 

@@ -78,6 +78,15 @@ class Settings(AgentSettings, AuthSettings, LlmSettings):
         return self
 
     @model_validator(mode="after")
+    def _likeness_can_be_told(self) -> Self:
+        if self.semantic_cache_similarity is not None and self.embedding_model is None:
+            raise ValueError(
+                f"{PREFIX}SEMANTIC_CACHE_SIMILARITY is set without {PREFIX}EMBEDDING_MODEL: name the model "
+                "that tells how alike questions are, such as openai:text-embedding-3-small"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _auth_can_be_done(self) -> Self:
         if self.auth == "api-key" and self.api_keys_secret_arn is None:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from agent_app.settings.kinds import SecretArn
+from agent_app.settings.kinds import Listed, SecretArn
 
 
 class AuthSettings(BaseSettings):
@@ -17,6 +17,7 @@ class AuthSettings(BaseSettings):
         None, description="Default: api-key where there is a secret with keys; none is for local alone"
     )
     api_keys_secret_arn: SecretArn | None = None
+    usage_readers: Listed = Field((), description="Whose GET /v1/usage shows everybody's; names of keys")
     api_keys_seconds: int = Field(300, ge=1, le=86_400, description="How long a revoked key may still hold")
 
     @property

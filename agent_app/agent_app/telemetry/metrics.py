@@ -60,6 +60,31 @@ class Metrics:
         self.llm_tokens = Counter(
             "agent_app_llm_tokens", "Tokens by direction", ("model", "direction"), registry=registry
         )
+        self.llm_request_seconds = Histogram(
+            "agent_app_llm_request_seconds",
+            "Time of one call of a model, streams to their end",
+            ("model",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.llm_cost = Counter(
+            "agent_app_llm_cost_usd", "Money that calls of models took", ("agent", "model"), registry=registry
+        )
+        self.llm_budget_refusals = Counter(
+            "agent_app_llm_budget_refusals", "Calls that a budget refused", ("scope",), registry=registry
+        )
+        self.llm_budget_used = Gauge(
+            "agent_app_llm_budget_used_ratio",
+            "Of the fleet's or an agent's monthly budget: what is spent or set aside, as last known here",
+            ("scope", "name"),
+            registry=registry,
+        )
+        self.cache_requests = Counter(
+            "agent_app_cache_requests",
+            "Answers and embeddings looked up: hit, similar, miss",
+            ("cache", "outcome"),
+            registry=registry,
+        )
         self.llm_limit_waits = Histogram(
             "agent_app_llm_limit_wait_seconds",
             "How long calls waited for their model's limits",
@@ -69,6 +94,9 @@ class Metrics:
         )
         self.cache_failures = Counter(
             "agent_app_history_cache_failures", "Times Redis failed and Postgres answered", registry=registry
+        )
+        self.answer_cache_failures = Counter(
+            "agent_app_answer_cache_failures", "Times Redis failed and a model was asked", registry=registry
         )
 
     def exposition(self) -> bytes:

@@ -11,6 +11,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,8 @@ class Pod:
     grace_seconds: float
     deadline_seconds: float
     image: str
+    source: str = ""
+    """Changes with the code behind its command, where that is of this Python's environment."""
     followed: str = ""
     """Changes with what else replaces pods: the template's annotations, and what Reloader watches."""
 
@@ -66,6 +70,7 @@ class Pod:
                 dict(self.variables),
                 [dict(each) for each in self.init_variables],
                 self.image,
+                self.source,
                 self.followed,
             ],
             sort_keys=True,
@@ -98,6 +103,7 @@ def plan(deployment: Object, manifests: Manifests, *, identity: Mapping[str, str
         grace_seconds=float(template.get("terminationGracePeriodSeconds", 30)),
         deadline_seconds=min(float(deployment["spec"].get("progressDeadlineSeconds", 60)), 60.0),
         image=str(container.get("image")),
+        source=_source(container),
         followed=_followed(deployment, manifests),
     )
 
@@ -137,6 +143,21 @@ def _command(container: Object) -> tuple[str, ...]:
             "environment nor on PATH: install it there."
         )
     return (found, *said[1:])
+
+
+def _source(container: Object) -> str:
+    """A digest of the package that has the container's command; '' for a command of another kind."""
+    said = [*(container.get("command") or []), *(container.get("args") or [])]
+    for script in entry_points(group="console_scripts", name=said[0]):
+        spec = find_spec(script.module.partition(".")[0])
+        places = spec.submodule_search_locations if spec is not None else None
+        files = [file for place in places or () for file in sorted(Path(place).rglob("*")) if file.is_file()]
+        total = hashlib.sha256()
+        for file in files:
+            if "__pycache__" not in file.parts:
+                total.update(f"{file}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+        return total.hexdigest()
+    return ""
 
 
 def _variables(
