@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Header
@@ -19,7 +19,7 @@ from agent_app.agents.agent import Agent, Streaming
 from agent_app.agents.context import Context, Message, Tally
 from agent_app.agents.runs import Runs
 from agent_app.http.owner import Owner
-from agent_app.problems import PROBLEMS, Problem, document, translated
+from agent_app.problems import Problem, document, may, translated
 from agent_app.settings import Settings
 from agent_app.state.history import Place, Store, window
 from agent_app.tasks.policy import Policy
@@ -29,6 +29,14 @@ log = structlog.get_logger(__name__)
 
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["trip-to-rome"])]
 _EVENTS = "text/event-stream"
+_REPLY: Final[dict[str, JsonValue]] = {
+    "session_id": "trip-to-rome",
+    "agent": "assistant",
+    "reply": "A heron is a bird.",
+    "output": None,
+    "model": "gpt-5-mini",
+    "usage": {"input_tokens": 23, "output_tokens": 6, "cost_micros": 18},
+}
 
 
 class ChatRequest(BaseModel):
@@ -55,12 +63,20 @@ class Usage(BaseModel):
 class ChatReply(BaseModel):
     """The answer, and by which model; `output` where the agent answers with more than a text."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_REPLY]})
     session_id: str
     agent: str
     reply: str
     output: Any = None
     model: str
     usage: Usage
+
+
+class Delta(BaseModel):
+    """A piece of the answer, as the event `delta` tells it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "A heron is "}]})
+    text: str
 
 
 class Chat:
@@ -152,13 +168,9 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=PROBLEMS)
-    events = {
-        "description": "The answer; as events `delta` {text}, then `done` (this schema) or `error`",
-        "content": {_EVENTS: {"schema": {"type": "string"}}},
-    }
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 429, 502, 504))
 
-    @routes.post("/chat", response_model=ChatReply, responses={200: events})
+    @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(
         request: ChatRequest, owner: Owner, accept: Annotated[str | None, Header()] = None
     ) -> Response:
@@ -170,6 +182,23 @@ def router(chat: Chat) -> APIRouter:
         return Response(reply.model_dump_json(), media_type="application/json")
 
     return routes
+
+
+def _described_events() -> dict[str, Any]:
+    told = [("delta", {"text": "A heron is "}), ("delta", {"text": "a bird."}), ("done", _REPLY)]
+    kinds = {"delta": "Delta", "done": "ChatReply", "error": "ProblemDocument"}
+    schema = {
+        "type": "string",
+        "description": "Events `delta`, each a piece of the answer; then `done`, the whole, or `error`. The "
+        "data of each is JSON.",
+        # OpenAPI 3.1 has no words for events; these are for a reader.
+        "x-events": {name: {"$ref": f"#/components/schemas/{kind}"} for name, kind in kinds.items()},
+    }
+    example = b"".join(_event(name, data) for name, data in told).decode()
+    return {
+        "description": "The answer, whole; or as it is being said",
+        "content": {_EVENTS: {"schema": schema, "example": example}},
+    }
 
 
 async def _told(chat: Chat, owner: str, request: ChatRequest) -> AsyncIterator[bytes]:
