@@ -185,19 +185,31 @@ def router(chat: Chat) -> APIRouter:
 
 
 def _described_events() -> dict[str, Any]:
-    told = [("delta", {"text": "A heron is "}), ("delta", {"text": "a bird."}), ("done", _REPLY)]
     kinds = {"delta": "Delta", "done": "ChatReply", "error": "ProblemDocument"}
-    schema = {
-        "type": "string",
-        "description": "Events `delta`, each a piece of the answer; then `done`, the whole, or `error`. The "
-        "data of each is JSON.",
-        # OpenAPI 3.1 has no words for events; these are for a reader.
-        "x-events": {name: {"$ref": f"#/components/schemas/{kind}"} for name, kind in kinds.items()},
+    # OpenAPI 3.1 has no word for a stream of events: as in 3.2's `itemSchema`, this is of each of them.
+    events = [
+        {
+            "type": "object",
+            "properties": {
+                "event": {"const": name},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": f"#/components/schemas/{kind}"},
+                },
+            },
+            "required": ["event", "data"],
+        }
+        for name, kind in kinds.items()
+    ]
+    described = "Each event: `delta`, a piece of the answer; at last `done`, the whole of it, or `error`"
+    examples = {
+        name: {"value": {"event": name, "data": to_json(data).decode()}}
+        for name, data in (("delta", {"text": "A heron is "}), ("done", _REPLY))
     }
-    example = b"".join(_event(name, data) for name, data in told).decode()
     return {
         "description": "The answer, whole; or as it is being said",
-        "content": {_EVENTS: {"schema": schema, "example": example}},
+        "content": {_EVENTS: {"schema": {"description": described, "oneOf": events}, "examples": examples}},
     }
 
 
