@@ -63,7 +63,7 @@ class Budget(Protocol):
             LlmProblem: 503, what the budget holds cannot be known now.
         """
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         """Says what the call really cost; the rest is free again."""
 
     async def standing(self, caller: Caller) -> list[Standing]:
@@ -82,7 +82,7 @@ class NoBudget:
     async def reserve(self, caller: Caller, micros: int) -> Reservation:
         return Reservation(micros)
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         reservation.settled = True
 
     async def standing(self, caller: Caller) -> list[Standing]:
@@ -165,7 +165,7 @@ class MemoryBudget:
             account.reserved += micros
         return Reservation(micros, accounts)
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         if reservation.settled:
             return
         reservation.settled = True
