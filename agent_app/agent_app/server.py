@@ -11,6 +11,7 @@ import uvicorn
 
 from agent_app import service
 from agent_app.http import api
+from agent_app.http.patience import patient
 from agent_app.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ def _server(settings: Settings, app: object, stop: Callable[[], None]) -> Server
         app,  # type: ignore[arg-type]  # any ASGI application
         host=settings.host,
         port=settings.port,
+        http=patient(settings.receive_seconds),  # type: ignore[arg-type]  # any maker of a protocol
         access_log=False,
         log_config=None,
         lifespan="off",

@@ -40,6 +40,7 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     host: str = "0.0.0.0"  # noqa: S104 (a pod is reached from outside it)
     port: int = Field(8000, ge=0, le=65535)
     log_level: LogLevel = "info"
+    receive_seconds: float = Field(60, gt=0, le=3600, description="How long a request may take to come in")
     page: bool = Field(True, description="Whether `/` shows a page to chat and to give tasks")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=16_777_216)
 

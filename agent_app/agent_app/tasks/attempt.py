@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 from pydantic import JsonValue
-from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents.context import Context, Tally
 from agent_app.problems import Problem
 from agent_app.state.artifacts import Artifacts
@@ -71,7 +71,8 @@ class KeptSteps:
         if found:
             return _json(result)
         # As it will be read back: a retry must not see another type than the first try did.
-        return _json(await self._store.keep_step(self._task, name, json.loads(to_json(await work()))))
+        done = json.loads(storable.dumped(await work()))
+        return _json(await self._store.keep_step(self._task, name, done))
 
 
 class Attempt:
@@ -193,9 +194,7 @@ class Attempt:
             raise TaskFailed(f"the agent raised {type(error).__name__}", error) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
-        text = to_json(result)
-        if b"\\u0000" in text:
-            text = text.replace(b"\\u0000", b"")  # a vendor may answer with what Postgres cannot keep
+        text = storable.dumped(result)
         if self._artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
             return Ending(Status.SUCCEEDED, result=json.loads(text))
         # One key for each try: what an older one writes late is not what the task points to.
