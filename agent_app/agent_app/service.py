@@ -32,7 +32,9 @@ from agent_app.tasks.sqs import SqsQueue
 from agent_app.tasks.submission import Submission
 from agent_app.tasks.task import TaskStore
 from agent_app.tasks.worker import Worker
+from agent_app.telemetry import traces as tracing
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import Traces
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -47,6 +49,7 @@ class Service:
 
     settings: Settings
     metrics: Metrics
+    traces: Traces
     #: None where anybody may ask.
     guard: Guard | None
     #: None where nobody is limited.
@@ -80,12 +83,14 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     checks: dict[str, Check] = {}
     guard = await _guard(settings, checks)
     async with AsyncExitStack() as stack:
+        # Closed last: all else may still end spans.
+        traces = await stack.enter_async_context(tracing.opened(settings, metrics))
         tasks: TaskStore
-        engine = await _database(settings, stack, checks)
+        engine = await _database(settings, stack, checks, traces)
         durable = None if engine is None else PostgresStore(engine, settings.fleet)
         tasks = MemoryTaskStore() if engine is None else PostgresTaskStore(engine, settings.fleet)
         redis = await _redis(settings, stack, checks)
-        runs = Runs(settings, keys, metrics, redis, engine)
+        runs = Runs(settings, keys, metrics, redis, engine, traces)
         stack.push_async_callback(runs.close)
         stack.push_async_callback(_ended, asyncio.create_task(runs.access.run()))
         history = _history(settings, durable, redis, metrics)
@@ -93,8 +98,8 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         artifacts = await _artifacts(settings, stack)
         _warn(settings)
         queued = any(policy.queue_url for policy in known.values())
-        submission = Submission(tasks, queues, known, artifacts)
-        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds)
+        submission = Submission(tasks, queues, known, artifacts, traces)
+        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds, traces)
         log.info(
             "ready to start",
             agents={name: runs.model_name(name) for name in known},
@@ -104,9 +109,13 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         )
         # What starting left behind (the secrets' clients hang in cycles) is several MB.
         gc.collect()
+        # What is left stays: to look through these 230,000 objects now and then would stop all for 0.2 s.
+        gc.freeze()
+        stack.callback(gc.unfreeze)
         yield Service(
             settings,
             metrics,
+            traces,
             guard,
             _request_limits(settings, redis),
             Health(checks),
@@ -175,16 +184,19 @@ def _warn(settings: Settings) -> None:
 
 
 async def _database(
-    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]
+    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check], traces: Traces
 ) -> AsyncEngine | None:
     if settings.database_url is None:
         return None
     from sqlalchemy import text
 
     from agent_app.state.database import Login, open_engine
+    from agent_app.state.traced import trace_statements
 
     engine = open_engine(settings, Login(settings, await secrets.database_credentials(settings)))
     stack.push_async_callback(engine.dispose)
+    if traces.on:
+        trace_statements(engine, traces, settings.database_url.get_secret_value())
 
     async def check() -> None:
         async with engine.connect() as connection:

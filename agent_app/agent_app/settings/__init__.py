@@ -13,6 +13,7 @@ from agent_app.settings.agents import AgentSettings
 from agent_app.settings.auth import AuthSettings
 from agent_app.settings.kinds import DatabaseUrl, HttpUrl, LogLevel, RedisUrl, SecretArn
 from agent_app.settings.llm import LlmSettings
+from agent_app.settings.telemetry import TelemetrySettings
 
 PREFIX = "AGENT_APP_"
 _WAYS_IN = (
@@ -24,7 +25,7 @@ class SettingsError(Exception):
     """A variable is wrong; the message says which, its value, what is allowed and the way out."""
 
 
-class Settings(AgentSettings, AuthSettings, LlmSettings):
+class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     """Everything is optional: without a store the service keeps its state in its own memory.
 
     Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
@@ -39,6 +40,7 @@ class Settings(AgentSettings, AuthSettings, LlmSettings):
     host: str = "0.0.0.0"  # noqa: S104 (a pod is reached from outside it)
     port: int = Field(8000, ge=0, le=65535)
     log_level: LogLevel = "info"
+    page: bool = Field(True, description="Whether `/` shows a page to chat and to give tasks")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=16_777_216)
 
     redis_url: RedisUrl | None = None
@@ -133,7 +135,10 @@ def _sentence(problem: Any) -> str:
     if not problem["loc"]:
         return f"{message}."
     name = str(problem["loc"][0])
-    field = Settings.model_fields.get(name)
+    fields = Settings.model_fields
+    field = fields.get(name) or next(
+        (each for each in fields.values() if each.validation_alias == name), None
+    )
     variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
     default = field.default if field is not None else None
     way_out = f"the default {default!r}" if default is not None else "none"
@@ -141,7 +146,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown(variable: str) -> str:
-    if variable.endswith("_KEY"):
+    if variable.endswith(("_KEY", "_HEADERS")):
         return "set to a hidden value"
     value = os.environ.get(variable, os.environ.get(variable.lower(), ""))
     # A password may hold '@' or '/' or '?': all up to the last '@' is hidden.

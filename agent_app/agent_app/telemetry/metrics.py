@@ -95,6 +95,9 @@ class Metrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self.spans = Counter(
+            "agent_app_spans", "Spans of traces: sent, lost", ("outcome",), registry=registry
+        )
         self.cache_failures = Counter(
             "agent_app_history_cache_failures", "Times Redis failed and Postgres answered", registry=registry
         )
