@@ -25,7 +25,7 @@ talk = Conversation("Be kind.")
 
 
 async def _spent(runs: Runs, agent: str = "assistant") -> int:
-    (stand,) = await runs.access.budget.standing(Caller(agent, "me"))
+    (stand,) = await runs.access.budget.standing([Caller(agent, "me")])
     assert stand.reserved == 0
     return stand.spent
 

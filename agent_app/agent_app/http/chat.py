@@ -171,7 +171,7 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 429, 502, 504))
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 502, 504))
 
     @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -140,8 +140,8 @@ class PostgresBudget:
             pool.free += reservation.micros - micros
             pool.settled += micros
 
-    async def standing(self, caller: Caller) -> list[Standing]:
-        limits = dict(self._limits.of(caller))
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
+        limits = self._limits.of_all(callers)
         if not limits:
             return []
         async with self._engine.connect() as connection:
