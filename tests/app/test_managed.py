@@ -150,7 +150,7 @@ async def test_whatever_happens_to_calls_each_is_settled_and_counted_once(
         if after is not None:
             await cancelled(tasks[-1], after)
     await asyncio.gather(*tasks, return_exceptions=True)
-    (stand,) = await bench.budget.standing(ME)
+    (stand,) = await bench.budget.standing([ME])
     counts = await bench.counted()
     assert stand.reserved == 0
     assert stand.spent == counts.micros <= stand.limit
@@ -214,7 +214,7 @@ async def test_usage_that_cannot_be_counts_as_all_that_was_set_aside(usage: Requ
     # Its price has tiers: the library reckons it, and refuses to.
     bench = Bench(usage=usage)
     await model_request(bench.model("anthropic:claude-sonnet-4-5"), ASKED)
-    (stand,) = await bench.budget.standing(ME)
+    (stand,) = await bench.budget.standing([ME])
     assert stand.reserved == 0
     assert stand.spent > 50 * 10
 
