@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -123,14 +123,14 @@ class PostgresBudget:
                 pool.used_at = time.monotonic()
                 reservation.parts.append(pool)
         except BaseException as error:
-            await self.settle(reservation, 0)
+            self.settle(reservation, 0)
             if isinstance(error, _Away):
                 detail = "The budget cannot be checked: the database does not answer; try again soon."
                 raise LlmProblem(503, detail, retry_after=5) from None
             raise
         return reservation
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         """Touches this process' memory alone."""
         if reservation.settled:
             return
@@ -140,8 +140,8 @@ class PostgresBudget:
             pool.free += reservation.micros - micros
             pool.settled += micros
 
-    async def standing(self, caller: Caller) -> list[Standing]:
-        limits = dict(self._limits.of(caller))
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
+        limits = self._limits.of_all(callers)
         if not limits:
             return []
         async with self._engine.connect() as connection:
@@ -171,12 +171,16 @@ class PostgresBudget:
     async def close(self) -> None:
         pools = [*self._pools.values(), *self._former]
         self._pools, self._former = {}, []
-        for pool in pools:
+        for given, pool in enumerate(pools):
             try:
                 await self._sync(pool, give_back=max(0, pool.free))
                 await self._execute(DROP, {"id": pool.id})
-            except (_Away, _Reaped):
-                log.warning("an allotment could not be given back: it counts as spent", scope=pool.scope.kind)
+            except _Reaped:
+                log.warning("an allotment had expired: it counts as spent", scope=pool.scope.kind)
+            except _Away:
+                # Each of thousands would take its time to find that out again.
+                log.warning("allotments cannot be given back: they count as spent", number=len(pools) - given)
+                return
 
     async def _tend(self, pool: Pool) -> None:
         former = pool in self._former

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Any
 
 import structlog
 from pydantic import JsonValue
-from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents.context import Context, Tally
 from agent_app.llm.call import LimitReached
 from agent_app.problems import Problem
@@ -20,7 +21,7 @@ from agent_app.tasks.heartbeat import Heartbeat, Hold
 from agent_app.tasks.patience import patiently
 from agent_app.tasks.policy import Policy
 from agent_app.tasks.queue import Delivery, Queue
-from agent_app.tasks.steps import KeptSteps, as_json, storable
+from agent_app.tasks.steps import KeptSteps
 from agent_app.tasks.task import Ending, LeaseLost, Status, Task, TaskStore
 from agent_app.telemetry import logs
 
@@ -135,7 +136,7 @@ class Attempt:
             return Ending(Status.QUEUED, error=str(why), counts=False), "postponed"
 
     def _failed(self, error: str) -> tuple[Ending, str]:
-        error = storable(error)
+        error = storable.text(error)
         if self.task.tries >= self._policy.max_attempts:
             return Ending(Status.FAILED, error=error), "failed"
         return Ending(Status.QUEUED, error=error), "retried"
@@ -207,10 +208,9 @@ class Attempt:
             raise TaskFailed(f"the agent raised {type(error).__name__}", _name(error)) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
-        kept, artifacts = as_json(result), self._means.artifacts
-        text = to_json(kept)
+        text, artifacts = storable.dumped(result), self._means.artifacts
         if artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
-            return Ending(Status.SUCCEEDED, result=kept)
+            return Ending(Status.SUCCEEDED, result=json.loads(text))
         # One key for each try: what an older one writes late is not what the task points to.
         key = f"tasks/{self.task.id}/{self.task.attempts}.json"
         await artifacts.put(key, text, "application/json")

@@ -1,4 +1,4 @@
-"""What a task has done already, and how values are kept."""
+"""What a task has done already."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from pydantic import JsonValue
-from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.tasks.patience import patiently
 from agent_app.tasks.task import Task, TaskStore
 
@@ -31,35 +31,10 @@ class KeptSteps:
                 if found:
                     return _json(result)
             # As it will be read back: a retry must not see another type than the first try did.
-            done = as_json(await work())
+            done = json.loads(storable.dumped(await work()))
             kept = await patiently(lambda: self._store.keep_step(self._task, name, done))
             self._kept.add(name)
             return _json(kept)
-
-
-def as_json(value: object) -> JsonValue:
-    """The value as it is read back from Postgres.
-
-    What its JSON cannot hold, NUL and halves of surrogate pairs, is left out: a vendor may answer with it.
-    """
-    return _storable(json.loads(to_json(_storable(value))))
-
-
-def storable(text: str) -> str:
-    """The text without what Postgres cannot hold."""
-    return text.replace("\x00", "").encode("utf-8", "ignore").decode()
-
-
-def _storable(value: object) -> JsonValue:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            storable(key) if isinstance(key, str) else key: _storable(item) for key, item in value.items()
-        }
-    return _json(value)
 
 
 def _json(value: object) -> JsonValue:
