@@ -220,6 +220,8 @@ def _furnish(made: Drill) -> None:
         **AWS,
         "PYTHONPATH": str(_ROOT),
         "DRILL_EFFECTS_URL": made.effects_url,
+        # The agent leaves its connections open, and uvloop does not end where telling so is an error.
+        "PYTHONWARNINGS": "default",
         "AWS_ENDPOINT_URL_SQS": made.sqs_url,
         "AGENT_APP_FLEET": name,
         "AGENT_APP_AGENTS": json.dumps(agents),
