@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+
+from agent_app.telemetry.traces import current_ids
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +25,19 @@ class Problem(Exception):
     """An answer that is an error; `detail` says what is wrong and the way out, and never holds a secret."""
 
     def __init__(
-        self, status: int, detail: str, *, retry_after: int | None = None, **extensions: Any
+        self,
+        status: int,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
+        self.headers = headers or {}
         self.extensions = extensions
 
 
@@ -48,6 +57,7 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     request_id: str | None = None
+    trace_id: str | None = None
 
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
@@ -58,6 +68,10 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     401: (
         "No key or token, or one that does not hold",
         "There is no API key in the request: send one as `Authorization: Bearer <key>`.",
+    ),
+    403: (
+        "The token lacks the scope that is asked for",
+        "The token lacks the scope 'agents': ask your identity provider for one that has it.",
     ),
     404: (
         "There is no such thing of yours",
@@ -133,12 +147,16 @@ def document(problem: Problem) -> dict[str, Any]:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
         body["request_id"] = request_id
+    if ids := current_ids():
+        body["trace_id"] = ids[0]
     return body
 
 
 def answer(problem: Problem) -> JSONResponse:
     """The response for a problem."""
-    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    headers = dict(problem.headers)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(document(problem), problem.status, headers, media_type="application/problem+json")
 
 

@@ -10,6 +10,8 @@ from agent_app import __version__, problems
 from agent_app.http import agents, chat, openapi, page, probes, sessions, tasks, usage
 from agent_app.http.auth import Authenticated
 from agent_app.http.middleware import Limited, Observed
+from agent_app.http.request_limits import RateLimited
+from agent_app.http.traced import Traced
 from agent_app.service import Service
 
 
@@ -34,12 +36,16 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.include_router(usage.router(service.settings, access.ledger, access.budget, service.policies))
         if service.settings.page:
             page.add(app)
-        guarded = service.api_keys is not None
+        guarded = service.guard is not None
         app.openapi = functools.cache(  # type: ignore[method-assign]  # as FastAPI's docs say
             lambda: openapi.document(app, guarded=guarded)
         )
-    if service.api_keys is not None:
-        app.add_middleware(Authenticated, keys=service.api_keys)
+    if service.request_limits is not None:
+        app.add_middleware(RateLimited, limits=service.request_limits, metrics=service.metrics)
+    if service.guard is not None:
+        app.add_middleware(Authenticated, guard=service.guard)
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
+    if service.traces.on:
+        app.add_middleware(Traced, traces=service.traces)
     return app

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import structlog
 from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
+from opentelemetry.trace import get_current_span
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
@@ -25,6 +26,7 @@ from agent_app.settings import Settings
 from agent_app.state.history import Place, Store, window
 from agent_app.tasks.policy import Policy
 from agent_app.telemetry import logs
+from agent_app.telemetry.traces import failed
 
 log = structlog.get_logger(__name__)
 
@@ -225,6 +227,8 @@ async def _told(chat: Chat, owner: str, request: ChatRequest) -> AsyncIterator[b
         problem = translated(error)
         if problem.status == 500:
             logs.failure(log, "a stream failed", error)
+        if problem.status >= 500:
+            failed(get_current_span(), str(problem.status))
         yield _event("error", document(problem))
 
 

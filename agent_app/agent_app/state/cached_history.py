@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -110,10 +111,9 @@ class CachedStore:
     async def recent(self, place: Place, limit: int) -> list[Entry]:
         if limit > self._keep:
             return await self._durable.recent(place, limit)
-        turns = await self._durable.turns(place)
+        turns, copy = await asyncio.gather(self._durable.turns(place), self._copy(place))
         if not turns:
             return []
-        copy = await self._copy(place)
         if copy and copy[-1].turn == turns:
             return copy[-limit:]
         entries = await self._durable.recent(place, self._keep)

@@ -12,6 +12,8 @@ from agent_app.agents.context import Message
 from agent_app.state.history import TITLE, Entry, Known, Place
 from agent_app.state.tables import messages, sessions
 
+# As text: these two are on the way of every turn, and to build them anew costs as much as to send them.
+_TURNS = text("select turns from sessions where fleet = :fleet and owner = :owner and id = :session")
 # One statement, so one round trip; the session's row is locked by it, which puts turns that are said at once
 # one after the other.
 _APPEND = text(
@@ -32,16 +34,20 @@ _APPEND = text(
 
 
 class PostgresStore:
-    """Every change is one statement, so that a crash leaves the old state or the new one."""
+    """Every change is one statement, so that a crash leaves the old state or the new one.
+
+    `engine` commits each statement, as `open_engine`'s does.
+    """
 
     def __init__(self, engine: AsyncEngine, fleet: str) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._fleet = fleet
 
     async def turns(self, place: Place) -> int:
         """How many turns the session has; 0 for an unknown one."""
+        values = {"fleet": self._fleet, "owner": place.owner, "session": place.session}
         async with self._engine.connect() as connection:
-            turns = await connection.scalar(select(sessions.c.turns).where(*self._is(place)))
+            turns = await connection.scalar(_TURNS, values)
         return turns or 0
 
     async def recent(self, place: Place, limit: int) -> list[Entry]:
