@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 
@@ -46,9 +45,11 @@ def _run(role: str, settings: Settings) -> int:
         if role == "migrate":
             run(settings)
         else:
+            import uvloop
+
             from agent_app import server
 
-            asyncio.run(server.serve(settings) if role == "serve" else server.work(settings))
+            uvloop.run(server.serve(settings) if role == "serve" else server.work(settings))
     except (SecretError, MigrationFailed) as error:
         sys.stderr.write(f"agent-app: {error}\n")
         return 1

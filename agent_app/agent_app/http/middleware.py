@@ -18,8 +18,8 @@ from agent_app.telemetry.metrics import Metrics
 log = structlog.get_logger("agent_app.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-#: Asked for every few seconds by Kubernetes and Prometheus: logged at debug.
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Asked for every few seconds by Kubernetes and Prometheus: logged at debug, and not traced.
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Observed:
@@ -67,12 +67,12 @@ class Observed:
         method = scope["method"] if route != "unmatched" else "any"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.request_seconds.labels(method, route).observe(seconds)
-        tell = log.debug if route in _QUIET else log.info
+        tell = log.debug if route in QUIET else log.info
         tell("answered", method=scope["method"], route=route, status=status, seconds=round(seconds, 4))
 
 
 class Limited:
-    """Refuses bodies beyond a size, whether they say their length or not."""
+    """Refuses bodies beyond a size, whether they say their length or not, and those that say it twice."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -82,7 +82,16 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy that goes by the one and we by the other would not agree where the next request begins.
+            response = answer(
+                Problem(400, "There are Content-Length and Transfer-Encoding: send one of them.")
+            )
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._limit:
             raise self._problem()
         taken = 0

@@ -74,13 +74,20 @@ def of(error: Exception) -> Failure | None:
     if isinstance(error, ModelAPIError) and _never_connected(error):
         return Failure("could not be reached", unsent=True)
     if isinstance(error, ModelAPIError):
-        timed_out = "Timeout" in type(error.__cause__).__name__
+        timed_out = _timed_out(error)
         return Failure("did not answer in time" if timed_out else "could not be reached", timed_out=timed_out)
     if isinstance(error, (UnexpectedModelBehavior, ValueError, LookupError)):
         return NO_ANSWER  # pydantic-ai takes an answer's first choice without a look whether there is one
     if _is_transport(error):
         return Failure("broke off its answer")
     return None
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    # By what lies beneath: OpenAI's SDK calls any connection that breaks off a timeout.
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
 
 
 def _never_connected(error: BaseException | None) -> bool:
@@ -93,7 +100,7 @@ def _never_connected(error: BaseException | None) -> bool:
 def _is_transport(error: BaseException) -> bool:
     # The SDKs let a connection that breaks within an answer through as their HTTP library's own error.
     modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    return bool(modules & {"httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic"})
+    return bool(modules & {"aiohttp", "httpx", "httpx2", "openai", "anthropic"})
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 from pydantic import JsonValue
-from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents.context import Context, Tally
 from agent_app.problems import Problem
 from agent_app.state.artifacts import Artifacts
@@ -33,6 +33,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 class TaskFailed(Exception):
     """This try failed; the message is kept with the task and shown to who asked for it."""
+
+    def __init__(self, message: str, cause: Exception) -> None:
+        super().__init__(message)
+        self.error_type = type(cause).__qualname__
 
 
 class TaskCancelled(Exception):
@@ -67,7 +71,8 @@ class KeptSteps:
         if found:
             return _json(result)
         # As it will be read back: a retry must not see another type than the first try did.
-        return _json(await self._store.keep_step(self._task, name, json.loads(to_json(await work()))))
+        done = json.loads(storable.dumped(await work()))
+        return _json(await self._store.keep_step(self._task, name, done))
 
 
 class Attempt:
@@ -87,6 +92,8 @@ class Attempt:
     ) -> None:
         self.task = task
         self.tally = Tally()
+        #: The class of what the agent raised, if it did.
+        self.error_type: str | None = None
         self._delivery = delivery
         self._store = store
         self._queue = queue
@@ -108,6 +115,7 @@ class Attempt:
         try:
             result = await self._work()
         except TaskFailed as failed:
+            self.error_type = failed.error_type
             return await self._failed(str(failed))
         except TaskCancelled:
             return await self._end(Ending(Status.CANCELLED), "cancelled")
@@ -178,17 +186,15 @@ class Attempt:
         except LeaseLost:
             raise
         except Problem as error:
-            raise TaskFailed(error.detail) from None
+            raise TaskFailed(error.detail, error) from None
         except Exception as error:  # noqa: BLE001 (an agent may raise anything)
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take") from None
+                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take", error) from None
             logs.failure(log, "an agent raised", error)
-            raise TaskFailed(f"the agent raised {type(error).__name__}") from None
+            raise TaskFailed(f"the agent raised {type(error).__name__}", error) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
-        text = to_json(result)
-        if b"\\u0000" in text:
-            text = text.replace(b"\\u0000", b"")  # a vendor may answer with what Postgres cannot keep
+        text = storable.dumped(result)
         if self._artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
             return Ending(Status.SUCCEEDED, result=json.loads(text))
         # One key for each try: what an older one writes late is not what the task points to.

@@ -17,7 +17,10 @@ from agent_app.tasks.task import Ending, LeaseLost, Status, Task
 
 
 class PostgresTaskStore:
-    """Tasks for good. Every change is one statement, so that a crash leaves the old state or the new one."""
+    """Tasks for good. Every change is one statement, so that a crash leaves the old state or the new one.
+
+    `engine` commits each statement, as `open_engine`'s does.
+    """
 
     def __init__(self, engine: AsyncEngine, fleet: str) -> None:
         self._engine = engine
@@ -34,7 +37,7 @@ class PostgresTaskStore:
         }
         new = upsert(tasks).values(**values, idempotency_key=key)
         new = new.on_conflict_do_nothing(index_elements=["fleet", "owner", "idempotency_key"])
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             row = (await connection.execute(new.returning(tasks))).one_or_none()
             if row is not None:
                 return _task(row), True
@@ -77,7 +80,7 @@ class PostgresTaskStore:
             return [_task(row) for row in rows]
 
     async def withdraw(self, id: uuid.UUID) -> None:
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             unclaimed = and_(tasks.c.id == id, tasks.c.status == Status.QUEUED, tasks.c.attempts == 0)
             await connection.execute(delete(tasks).where(unclaimed))
 
@@ -136,7 +139,7 @@ class PostgresTaskStore:
             select(tasks.c.id, literal(name), literal(result, JSONB)).where(_held(task)).with_for_update()
         )
         new = upsert(steps).from_select(["task_id", "name", "result"], values).on_conflict_do_nothing()
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             if (await connection.execute(new.returning(steps.c.name))).one_or_none() is not None:
                 return result
         found, kept = await self.step(task, name)
@@ -146,7 +149,7 @@ class PostgresTaskStore:
 
     async def _update(self, where: ColumnElement[bool], **values: Any) -> Any:
         change = update(tasks).where(where).values(updated_at=func.now(), **values).returning(tasks)
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             return (await connection.execute(change)).one_or_none()
 
 
