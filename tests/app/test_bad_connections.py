@@ -40,6 +40,8 @@ def _raw(app: App, data: bytes) -> bytes:
         b"transfer-encoding: gzip",
         b"x: a\x0bb",
         b"x : y",
+        b"x: " + b"y" * 100_000,
+        b"x: y\r\n" * 20_000,
     ],
 )
 def test_a_request_that_is_no_http_is_refused_and_the_connection_closed(served: App, head: bytes) -> None:
