@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from typing import Any
 
 from pydantic import JsonValue
 from pydantic_core import to_json
 
 from agent_app.problems import Problem
 
+#: NUL, and halves of surrogate pairs.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
-#: In JSON: the escape of NUL, and not a backslash that is itself escaped before "u0000".
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+def text(said: str) -> str:
+    """The text without what cannot be kept."""
+    return _NOT_TEXT.sub("", said)
 
 
-def dumped(value: object) -> bytes:
-    """As JSON, without the NULs and the numbers that are none which a vendor or an agent may answer with."""
-    text = to_json(value, inf_nan_mode="null")
-    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
+def value(made: object) -> JsonValue:
+    """As JSON, as it is read back: without what cannot be kept, which a vendor or agent may answer with."""
+    # Before, since halves of surrogate pairs have no JSON; after, for what becomes text only then.
+    kept: JsonValue = _cleaned(json.loads(to_json(_cleaned(made), inf_nan_mode="null")))
+    return kept
+
+
+def _cleaned(made: Any) -> Any:
+    if isinstance(made, str):
+        return text(made)
+    if isinstance(made, list):
+        return [_cleaned(item) for item in made]
+    if isinstance(made, dict):
+        return {text(key) if isinstance(key, str) else key: _cleaned(item) for key, item in made.items()}
+    return made
 
 
 def check(value: JsonValue, where: str) -> None:
