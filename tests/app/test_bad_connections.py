@@ -40,13 +40,20 @@ def _raw(app: App, data: bytes) -> bytes:
         b"transfer-encoding: gzip",
         b"x: a\x0bb",
         b"x : y",
-        b"x: " + b"y" * 100_000,
-        b"x: y\r\n" * 20_000,
     ],
 )
 def test_a_request_that_is_no_http_is_refused_and_the_connection_closed(served: App, head: bytes) -> None:
     answer = _raw(served, b"POST /v1/chat HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + head + b"\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+
+
+@pytest.mark.parametrize("piece", [b"y" * 65_536, b"x: y\r\n" * 10_000], ids=["one", "many"])
+def test_headers_without_an_end_are_hung_up_on(served: App, piece: bytes) -> None:
+    with _connect(served) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(piece)
 
 
 def test_what_is_no_http_at_all_is_refused(served: App) -> None:
