@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from typing import Any
 
 from pydantic import JsonValue
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from agent_app.problems import Problem
 
-#: NUL, and halves of surrogate pairs.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
-
-def text(said: str) -> str:
-    """The text without what cannot be kept."""
-    return _NOT_TEXT.sub("", said)
+#: In JSON: the escape of NUL, and not a backslash that is itself escaped before "u0000".
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def value(made: object) -> JsonValue:
-    """As JSON, as it is read back: without what cannot be kept, which a vendor or agent may answer with."""
-    # Before, since halves of surrogate pairs have no JSON; after, for what becomes text only then.
-    kept: JsonValue = _cleaned(json.loads(to_json(_cleaned(made), inf_nan_mode="null")))
-    return kept
+def dumped(value: object) -> bytes:
+    """As JSON, without what a vendor or an agent may answer with and Postgres cannot keep.
+
+    Left out are NULs, halves of surrogate pairs, and numbers that are none.
+    """
+    try:
+        json = to_json(value, inf_nan_mode="null")
+    except PydanticSerializationError:
+        json = to_json(_whole(value), inf_nan_mode="null")
+    return _NUL.sub(rb"\1", json) if b"\\u0000" in json else json
 
 
-def _cleaned(made: Any) -> Any:
-    if isinstance(made, str):
-        return text(made)
-    if isinstance(made, list):
-        return [_cleaned(item) for item in made]
-    if isinstance(made, dict):
-        return {text(key) if isinstance(key, str) else key: _cleaned(item) for key, item in made.items()}
-    return made
+def text(given: str) -> str:
+    """The text without what Postgres cannot keep."""
+    return _NOT_TEXT.sub("", given)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
 
 
 def check(value: JsonValue, where: str) -> None:

@@ -75,6 +75,16 @@ async def runs(stub: StubLlm) -> AsyncIterator[Callable[..., Runs]]:
             await each.close()
 
 
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """An API and two workers that each test breaks, and finds well again."""
+    with drill(tmp_path_factory.mktemp("drill")) as made:
+        made.start("serve").ready()
+        for _ in range(2):
+            made.start("work").ready()
+        yield made
+
+
 @pytest.fixture(scope="module")
 def served(stores: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """A replica over real stores; whatever is sent, it has no defect to log and goes on answering."""
@@ -86,13 +96,3 @@ def served(stores: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
         assert running.get("/readyz").json()["status"] == "ready"
         assert '"level": "error"' not in running.log.read_text()
-
-
-@pytest.fixture(scope="session")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
-    """An API and two workers that each test breaks, and finds well again."""
-    with drill(tmp_path_factory.mktemp("drill")) as made:
-        made.start("serve").ready()
-        for _ in range(2):
-            made.start("work").ready()
-        yield made

@@ -109,33 +109,10 @@ def open_engine(settings: Settings, login: Login) -> AsyncEngine:
         hide_parameters=True,
         **pool,
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only)
     if settings.database_pool_size:
         _only_live(engine)
-    event.listen(engine.sync_engine, "handle_error", _leave_read_only)
     return engine
-
-
-def _only_live(engine: AsyncEngine) -> None:
-    """Has the pool give no connection that the server has ended, without asking it each time.
-
-    Nothing comes in on an idle connection but its end, or once in a while a notice: only then is the server
-    asked, as `pool_pre_ping` would ask it every time. When one has ended, all are replaced.
-    """
-    dialect = engine.sync_engine.dialect
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def check(connection: Any, _record: object, _proxy: object) -> None:
-        try:
-            if not _is_quiet(connection.driver_connection):
-                dialect.do_ping(connection)
-        except psycopg.Error as error:
-            raise InvalidatePoolError from error
-
-
-def _is_quiet(connection: psycopg.AsyncConnection[Any]) -> bool:
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)
 
 
 def _leave_read_only(context: ExceptionContext) -> None:
@@ -167,3 +144,26 @@ def is_away(error: BaseException) -> bool:
     if isinstance(getattr(error, "orig", None), psycopg.errors.ReadOnlySqlTransaction):
         return True
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError, Unavailable))
+
+
+def _only_live(engine: AsyncEngine) -> None:
+    """Has the pool give no connection that the server has ended, without asking it each time.
+
+    Nothing comes in on an idle connection but its end, or once in a while a notice: only then is the server
+    asked, as `pool_pre_ping` would ask it every time. When one has ended, all are replaced.
+    """
+    dialect = engine.sync_engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, _record: object, _proxy: object) -> None:
+        try:
+            if not _is_quiet(connection.driver_connection):
+                dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+
+
+def _is_quiet(connection: psycopg.AsyncConnection[Any]) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 import structlog
 from pydantic import JsonValue
-from pydantic_core import to_json
 
 from agent_app import storable
 from agent_app.agents.context import Context, Tally
@@ -208,10 +208,9 @@ class Attempt:
             raise TaskFailed(f"the agent raised {type(error).__name__}", _name(error)) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
-        kept, artifacts = storable.value(result), self._means.artifacts
-        text = to_json(kept)
+        text, artifacts = storable.dumped(result), self._means.artifacts
         if artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
-            return Ending(Status.SUCCEEDED, result=kept)
+            return Ending(Status.SUCCEEDED, result=json.loads(text))
         # One key for each try: what an older one writes late is not what the task points to.
         key = f"tasks/{self.task.id}/{self.task.attempts}.json"
         await artifacts.put(key, text, "application/json")

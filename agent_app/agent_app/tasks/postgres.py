@@ -38,8 +38,7 @@ class PostgresTaskStore:
     """Tasks for good. Every change is one statement, so that a crash leaves the old state or the new one."""
 
     def __init__(self, engine: AsyncEngine, fleet: str) -> None:
-        # One statement is a transaction of its own: BEGIN and COMMIT would be two round trips more.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._fleet = fleet
 
     async def create(self, owner: str, agent: str, input: Any, key: str | None) -> tuple[Task, bool]:

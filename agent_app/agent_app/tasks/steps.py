@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
@@ -30,7 +31,7 @@ class KeptSteps:
                 if found:
                     return _json(result)
             # As it will be read back: a retry must not see another type than the first try did.
-            done = storable.value(await work())
+            done = json.loads(storable.dumped(await work()))
             kept = await patiently(lambda: self._store.keep_step(self._task, name, done))
             self._kept.add(name)
             return _json(kept)
