@@ -34,7 +34,12 @@ class Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> None:
-    """The API; without a queue it runs the tasks as well."""
+    """The API; without a queue it runs the tasks as well.
+
+    Raises:
+        SettingsError: nobody would be authenticated outside the environment `local`.
+    """
+    settings.require_auth()
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts), lambda: _exit(server))
         if not parts.own_worker:

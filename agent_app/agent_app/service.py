@@ -13,9 +13,11 @@ import structlog
 
 from agent_app import aws, secrets
 from agent_app.agents.runs import Runs
-from agent_app.http.auth import ApiKeys
+from agent_app.http.api_keys import ApiKeys
+from agent_app.http.auth import Guard
 from agent_app.http.chat import Chat
 from agent_app.http.health import Check, Health, NotMigrated
+from agent_app.http.request_limits import RequestLimits
 from agent_app.settings import Settings
 from agent_app.state.artifacts import Artifacts
 from agent_app.state.cached_history import CachedStore, RedisStore
@@ -30,7 +32,9 @@ from agent_app.tasks.sqs import SqsQueue
 from agent_app.tasks.submission import Submission
 from agent_app.tasks.task import TaskStore
 from agent_app.tasks.worker import Worker
+from agent_app.telemetry import traces as tracing
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import Traces
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -45,8 +49,11 @@ class Service:
 
     settings: Settings
     metrics: Metrics
-    #: None where no key is asked for.
-    api_keys: ApiKeys | None
+    traces: Traces
+    #: None where anybody may ask.
+    guard: Guard | None
+    #: None where nobody is limited.
+    request_limits: RequestLimits | None
     health: Health
     policies: Mapping[str, Policy]
     runs: Runs
@@ -73,15 +80,17 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     metrics = Metrics()
     known = policies(settings)
     keys = await secrets.llm_keys(settings)
-    api_keys = await _api_keys(settings)
     checks: dict[str, Check] = {}
+    guard = await _guard(settings, checks)
     async with AsyncExitStack() as stack:
+        # Closed last: all else may still end spans.
+        traces = await stack.enter_async_context(tracing.opened(settings, metrics))
         tasks: TaskStore
-        engine = await _database(settings, stack, checks)
+        engine = await _database(settings, stack, checks, traces)
         durable = None if engine is None else PostgresStore(engine, settings.fleet)
         tasks = MemoryTaskStore() if engine is None else PostgresTaskStore(engine, settings.fleet)
         redis = await _redis(settings, stack, checks)
-        runs = Runs(settings, keys, metrics, redis, engine)
+        runs = Runs(settings, keys, metrics, redis, engine, traces)
         stack.push_async_callback(runs.close)
         stack.push_async_callback(_ended, asyncio.create_task(runs.access.run()))
         history = _history(settings, durable, redis, metrics)
@@ -89,8 +98,8 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         artifacts = await _artifacts(settings, stack)
         _warn(settings)
         queued = any(policy.queue_url for policy in known.values())
-        submission = Submission(tasks, queues, known, artifacts)
-        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds)
+        submission = Submission(tasks, queues, known, artifacts, traces)
+        parts = Parts(tasks, known, runs.context, artifacts, metrics, settings.poll_seconds, traces)
         log.info(
             "ready to start",
             agents={name: runs.model_name(name) for name in known},
@@ -106,7 +115,9 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings,
             metrics,
-            api_keys,
+            traces,
+            guard,
+            _request_limits(settings, redis),
             Health(checks),
             known,
             runs,
@@ -140,17 +151,27 @@ def _lanes(
     return lanes
 
 
-async def _api_keys(settings: Settings) -> ApiKeys | None:
-    if not settings.checks_keys:
+async def _guard(settings: Settings, checks: dict[str, Check]) -> Guard | None:
+    keys, tokens = None, None
+    if settings.checks_keys:
+        keys = ApiKeys(lambda: secrets.read(settings, "api_keys_secret_arn"), settings.api_keys_seconds)
+        await keys.load()
+    if settings.checks_tokens:
+        # 9 MB with cryptography, which a replica without tokens need not carry.
+        from agent_app.http.oidc import Tokens
+
+        tokens = Tokens(settings)
+        checks["oidc"] = tokens.issuer.check
+    return Guard(keys, tokens) if keys or tokens else None
+
+
+def _request_limits(settings: Settings, redis: Redis | None) -> RequestLimits | None:
+    if settings.requests_per_minute is None:
         return None
-    keys = ApiKeys(lambda: secrets.read(settings, "api_keys_secret_arn"), settings.api_keys_seconds)
-    await keys.load()
-    return keys
+    return RequestLimits(settings.requests_per_minute, fleet=settings.fleet, redis=redis)
 
 
 def _warn(settings: Settings) -> None:
-    if not settings.checks_keys and settings.environment != "local":
-        log.warning("AGENT_APP_API_KEYS_SECRET_ARN is not set: whoever reaches this service may use it")
     if settings.database_url is None and settings.redis_url is None:
         log.warning(
             "neither AGENT_APP_DATABASE_URL nor AGENT_APP_REDIS_URL is set: sessions are kept in "
@@ -163,16 +184,19 @@ def _warn(settings: Settings) -> None:
 
 
 async def _database(
-    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check]
+    settings: Settings, stack: AsyncExitStack, checks: dict[str, Check], traces: Traces
 ) -> AsyncEngine | None:
     if settings.database_url is None:
         return None
     from sqlalchemy import text
 
     from agent_app.state.database import Login, open_engine
+    from agent_app.state.traced import trace_statements
 
     engine = open_engine(settings, Login(settings, await secrets.database_credentials(settings)))
     stack.push_async_callback(engine.dispose)
+    if traces.on:
+        trace_statements(engine, traces, settings.database_url.get_secret_value())
 
     async def check() -> None:
         async with engine.connect() as connection:

@@ -20,6 +20,8 @@ def test_a_chat_keeps_its_context_across_turns_and_processes(stack: Stack) -> No
         first = one.say("my name is Ada")
         second = other.say("who am I?", first["session_id"])
         third = one.say("sure?", first["session_id"])
+        (listed,) = other.get("/v1/sessions").json()["sessions"]
+    assert (listed["title"], listed["turns"]) == ("my name is Ada", 3)
     assert first["model"] == "built-in"
     assert "my name is Ada" in second["reply"]
     assert "who am I?" in third["reply"]

@@ -58,6 +58,50 @@ def test_a_password_in_a_wrong_url_is_not_shown(monkeypatch: pytest.MonkeyPatch)
     assert "mysql://***@db:3306/x" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "must be a URL such as https://"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "Input should be 'http/protobuf'"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc", "Input should be 'http/protobuf'"),
+        ("OTEL_TRACES_EXPORTER", "console", "Input should be 'otlp' or 'none'"),
+        ("OTEL_TRACES_SAMPLER", "some", "unset it for the default 'parentbased_always_on'"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10", "less than or equal to 1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a;b", "must be name=value pairs with commas between"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization: hush", "set to a hidden value: must be"),
+    ],
+)
+def test_opentelemetrys_own_variables_are_checked_too(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert str(raised.value).startswith(f"{variable} is ")
+    assert said in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint"),
+    [
+        ({}, None),
+        ({"ENDPOINT": "http://collector:4318"}, "http://collector:4318/v1/traces"),
+        ({"ENDPOINT": "http://collector:4318/its/"}, "http://collector:4318/its/v1/traces"),
+        ({"ENDPOINT": "http://a:1", "PROTOCOL": "HTTP/Protobuf"}, "http://a:1/v1/traces"),
+        ({"ENDPOINT": "http://a:1", "TRACES_ENDPOINT": "https://b/traces"}, "https://b/traces"),
+    ],
+)
+def test_spans_go_where_opentelemetrys_variables_say(
+    variables: dict[str, str], endpoint: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    settings = Settings.load()
+    assert settings.traces_endpoint == endpoint
+    assert "collector" not in repr(settings)
+
+
 def test_a_password_in_a_right_url_is_not_shown_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_APP_DATABASE_URL", "postgresql://me:hush@db:5432/x")
     assert "hush" not in repr(Settings.load())

@@ -11,6 +11,7 @@ from agent_app.llm.call import Caller
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import OFF, Traces
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,8 +28,9 @@ class Runs:
         metrics: Metrics,
         redis: Redis | None = None,
         engine: AsyncEngine | None = None,
+        traces: Traces = OFF,
     ) -> None:
-        self.access = Access(settings, keys, metrics, redis=redis, engine=engine)
+        self.access = Access(settings, keys, metrics, redis=redis, engine=engine, traces=traces)
 
     async def close(self) -> None:
         """After the last run."""

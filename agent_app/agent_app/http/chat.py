@@ -6,11 +6,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
+from opentelemetry.trace import get_current_span
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
@@ -19,16 +20,25 @@ from agent_app.agents.agent import Agent, Streaming
 from agent_app.agents.context import Context, Message, Tally
 from agent_app.agents.runs import Runs
 from agent_app.http.owner import Owner
-from agent_app.problems import PROBLEMS, Problem, document, translated
+from agent_app.problems import Problem, document, may, translated
 from agent_app.settings import Settings
 from agent_app.state.history import Place, Store, window
 from agent_app.tasks.policy import Policy
 from agent_app.telemetry import logs
+from agent_app.telemetry.traces import failed
 
 log = structlog.get_logger(__name__)
 
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["trip-to-rome"])]
 _EVENTS = "text/event-stream"
+_REPLY: Final[dict[str, JsonValue]] = {
+    "session_id": "trip-to-rome",
+    "agent": "assistant",
+    "reply": "A heron is a bird.",
+    "output": None,
+    "model": "gpt-5-mini",
+    "usage": {"input_tokens": 23, "output_tokens": 6, "cost_micros": 18},
+}
 
 
 class ChatRequest(BaseModel):
@@ -55,12 +65,20 @@ class Usage(BaseModel):
 class ChatReply(BaseModel):
     """The answer, and by which model; `output` where the agent answers with more than a text."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_REPLY]})
     session_id: str
     agent: str
     reply: str
     output: Any = None
     model: str
     usage: Usage
+
+
+class Delta(BaseModel):
+    """A piece of the answer, as the event `delta` tells it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "A heron is "}]})
+    text: str
 
 
 class Chat:
@@ -152,13 +170,9 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=PROBLEMS)
-    events = {
-        "description": "The answer; as events `delta` {text}, then `done` (this schema) or `error`",
-        "content": {_EVENTS: {"schema": {"type": "string"}}},
-    }
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 429, 502, 504))
 
-    @routes.post("/chat", response_model=ChatReply, responses={200: events})
+    @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(
         request: ChatRequest, owner: Owner, accept: Annotated[str | None, Header()] = None
     ) -> Response:
@@ -172,6 +186,35 @@ def router(chat: Chat) -> APIRouter:
     return routes
 
 
+def _described_events() -> dict[str, Any]:
+    kinds = {"delta": "Delta", "done": "ChatReply", "error": "ProblemDocument"}
+    # OpenAPI 3.1 has no word for a stream of events: as in 3.2's `itemSchema`, this is of each of them.
+    events = [
+        {
+            "type": "object",
+            "properties": {
+                "event": {"const": name},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": f"#/components/schemas/{kind}"},
+                },
+            },
+            "required": ["event", "data"],
+        }
+        for name, kind in kinds.items()
+    ]
+    described = "Each event: `delta`, a piece of the answer; at last `done`, the whole of it, or `error`"
+    examples = {
+        name: {"value": {"event": name, "data": to_json(data).decode()}}
+        for name, data in (("delta", {"text": "A heron is "}), ("done", _REPLY))
+    }
+    return {
+        "description": "The answer, whole; or as it is being said",
+        "content": {_EVENTS: {"schema": {"description": described, "oneOf": events}, "examples": examples}},
+    }
+
+
 async def _told(chat: Chat, owner: str, request: ChatRequest) -> AsyncIterator[bytes]:
     try:
         async for item in chat.tell(owner, request):
@@ -183,6 +226,8 @@ async def _told(chat: Chat, owner: str, request: ChatRequest) -> AsyncIterator[b
         problem = translated(error)
         if problem.status == 500:
             logs.failure(log, "a stream failed", error)
+        if problem.status >= 500:
+            failed(get_current_span(), str(problem.status))
         yield _event("error", document(problem))
 
 

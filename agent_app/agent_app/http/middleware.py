@@ -18,8 +18,8 @@ from agent_app.telemetry.metrics import Metrics
 log = structlog.get_logger("agent_app.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-#: Asked for every few seconds by Kubernetes and Prometheus: logged at debug.
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Asked for every few seconds by Kubernetes and Prometheus: logged at debug, and not traced.
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Observed:
@@ -67,7 +67,7 @@ class Observed:
         method = scope["method"] if route != "unmatched" else "any"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.request_seconds.labels(method, route).observe(seconds)
-        tell = log.debug if route in _QUIET else log.info
+        tell = log.debug if route in QUIET else log.info
         tell("answered", method=scope["method"], route=route, status=status, seconds=round(seconds, 4))
 
 

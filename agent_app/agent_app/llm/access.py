@@ -18,11 +18,13 @@ from agent_app.llm.embeddings import Embeddings
 from agent_app.llm.managed import ManagedModel
 from agent_app.llm.prices import Prices
 from agent_app.llm.response_cache import ResponseCache
+from agent_app.llm.traced import TracedEmbeddingModel, TracedModel
 from agent_app.secrets import LlmKeys
 from agent_app.settings import PREFIX, Settings
 from agent_app.state.cache import Cache, MemoryCache, RedisCache
 from agent_app.telemetry import logs
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import OFF, Traces
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -40,6 +42,7 @@ class Access:
         metrics: has calls counted.
         redis: None keeps limits and caches in this process alone.
         engine: None keeps budgets and usage in this process alone.
+        traces: has a span for each call of a vendor.
 
     Raises:
         SettingsError: a model cannot be used, or a budget is set for one whose price is not known.
@@ -53,9 +56,10 @@ class Access:
         *,
         redis: Redis | None,
         engine: AsyncEngine | None,
+        traces: Traces = OFF,
     ) -> None:
         self._settings = settings
-        self._models = _Models(settings, keys)
+        self._models = _Models(settings, keys, traces)
         prices = Prices(settings)
         prices.check(settings, self._models.names)
         waits = metrics.llm_limit_waits
@@ -148,9 +152,10 @@ class Access:
 class _Models:
     """The candidates of each agent type; two that ask for the same model share it."""
 
-    def __init__(self, settings: Settings, keys: LlmKeys) -> None:
+    def __init__(self, settings: Settings, keys: LlmKeys, traces: Traces) -> None:
         self._settings = settings
         self._keys = keys
+        self._traces = traces
         self._built: dict[tuple[str, str], Candidate] = {}
         self._of: dict[str, Sequence[Candidate]] = {}
         spare = [self._candidate(name, f"{PREFIX}FALLBACK_MODELS") for name in settings.fallback_models]
@@ -181,6 +186,8 @@ class _Models:
         chosen = vendors.choose(wanted, self._keys, setting)
         if chosen not in self._built:
             model = vendors.build(*chosen, self._settings, self._keys)
+            if self._traces.on:
+                model = TracedModel(model, self._traces, provider=chosen[0])
             self._built[chosen] = Candidate(":".join(chosen), model, self._breaker())
         return self._built[chosen]
 
@@ -190,6 +197,8 @@ class _Models:
             return None
         chosen = vendors.choose(wanted, self._keys, f"{PREFIX}EMBEDDING_MODEL")
         model = vendors.build_embedding(*chosen, self._settings, self._keys)
+        if self._traces.on:
+            model = TracedEmbeddingModel(model, self._traces, provider=chosen[0])
         return Candidate(":".join(chosen), model, self._breaker())
 
     def _breaker(self) -> Breaker:

@@ -13,15 +13,19 @@ from agent_app.settings.agents import AgentSettings
 from agent_app.settings.auth import AuthSettings
 from agent_app.settings.kinds import DatabaseUrl, HttpUrl, LogLevel, RedisUrl, SecretArn
 from agent_app.settings.llm import LlmSettings
+from agent_app.settings.telemetry import TelemetrySettings
 
 PREFIX = "AGENT_APP_"
+_WAYS_IN = (
+    f"set {PREFIX}API_KEYS_SECRET_ARN (API keys), or {PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE (tokens)"
+)
 
 
 class SettingsError(Exception):
     """A variable is wrong; the message says which, its value, what is allowed and the way out."""
 
 
-class Settings(AgentSettings, AuthSettings, LlmSettings):
+class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     """Everything is optional: without a store the service keeps its state in its own memory.
 
     Times are seconds. Variables it does not know are ignored; one it knows with a wrong value is an error.
@@ -36,6 +40,7 @@ class Settings(AgentSettings, AuthSettings, LlmSettings):
     host: str = "0.0.0.0"  # noqa: S104 (a pod is reached from outside it)
     port: int = Field(8000, ge=0, le=65535)
     log_level: LogLevel = "info"
+    page: bool = Field(True, description="Whether `/` shows a page to chat and to give tasks")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=16_777_216)
 
     redis_url: RedisUrl | None = None
@@ -86,17 +91,25 @@ class Settings(AgentSettings, AuthSettings, LlmSettings):
         return self
 
     @model_validator(mode="after")
-    def _auth_can_be_done(self) -> Self:
-        if self.auth == "api-key" and self.api_keys_secret_arn is None:
-            raise ValueError(
-                f"{PREFIX}AUTH is 'api-key' without {PREFIX}API_KEYS_SECRET_ARN: name the keys' secret"
-            )
-        if self.auth == "none" and self.environment != "local":
+    def _auth_is_off_in_local_alone(self) -> Self:
+        if self.auth == ("none",) and self.environment != "local":
             raise ValueError(
                 f"{PREFIX}AUTH is 'none', which is for the environment 'local' alone, and this is "
-                f"{self.environment!r}: say 'api-key' and {PREFIX}API_KEYS_SECRET_ARN"
+                f"{self.environment!r}: {_WAYS_IN}"
             )
         return self
+
+    def require_auth(self) -> None:
+        """For whoever answers requests.
+
+        Raises:
+            SettingsError: anybody could ask, and this is not the environment `local`.
+        """
+        if not (self.checks_keys or self.checks_tokens or self.environment == "local"):
+            raise SettingsError(
+                f"Anybody could ask, which is for the environment 'local' alone, and {PREFIX}ENVIRONMENT is "
+                f"{self.environment!r}: {_WAYS_IN}."
+            )
 
     @property
     def drain_limit(self) -> float:
@@ -122,7 +135,10 @@ def _sentence(problem: Any) -> str:
     if not problem["loc"]:
         return f"{message}."
     name = str(problem["loc"][0])
-    field = Settings.model_fields.get(name)
+    fields = Settings.model_fields
+    field = fields.get(name) or next(
+        (each for each in fields.values() if each.validation_alias == name), None
+    )
     variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
     default = field.default if field is not None else None
     way_out = f"the default {default!r}" if default is not None else "none"
@@ -130,7 +146,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _shown(variable: str) -> str:
-    if variable.endswith("_KEY"):
+    if variable.endswith(("_KEY", "_HEADERS")):
         return "set to a hidden value"
     value = os.environ.get(variable, os.environ.get(variable.lower(), ""))
     # A password may hold '@' or '/' or '?': all up to the last '@' is hidden.

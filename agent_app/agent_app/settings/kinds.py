@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -23,7 +24,32 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _listed(value: Any) -> Any:
+def _issuer_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port_is_wrong = parts.port == 0
+    except ValueError:
+        raise ValueError(_AN_ISSUER) from None
+    if not parts.hostname or port_is_wrong or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(_AN_ISSUER)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError(f"{_AN_ISSUER}; http is for this machine's own addresses alone")
+    return value
+
+
+_AN_ISSUER = "must be a URL such as https://issuer.example.com/realm, without a login, ? and #"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listed(value: Any) -> Any:
+    """What stands between commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -31,10 +57,11 @@ def _listed(value: Any) -> Any:
 RedisUrl = Annotated[SecretStr, _url("rediss", "redis")]
 DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 HttpUrl = Annotated[SecretStr, _url("https", "http")]
+IssuerUrl = Annotated[str, AfterValidator(_issuer_url)]
 SecretArn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 #: `vendor:model`, or a model alone whose vendor is guessed; `built-in` answers without a vendor.
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 #: Several values in one variable, with commas between.
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]

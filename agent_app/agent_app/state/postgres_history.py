@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, text
+from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent_app.agents.context import Message
-from agent_app.state.history import Entry, Known, Place
+from agent_app.state.history import TITLE, Entry, Known, Place
 from agent_app.state.tables import messages, sessions
 
 # As text: these two are on the way of every turn, and to build them anew costs as much as to send them.
@@ -78,10 +78,23 @@ class PostgresStore:
         return [Entry(item, row.turn, row.created_at) for item, row in zip(said, rows, strict=True)]
 
     async def sessions(self, owner: str, limit: int) -> Sequence[Known]:
-        ours = select(sessions).where(sessions.c.fleet == self._fleet, sessions.c.owner == owner)
+        first = (
+            select(func.left(messages.c.content, TITLE))
+            .where(
+                messages.c.fleet == sessions.c.fleet,
+                messages.c.owner == sessions.c.owner,
+                messages.c.session_id == sessions.c.id,
+            )
+            .order_by(messages.c.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        ours = select(sessions, first.label("title")).where(
+            sessions.c.fleet == self._fleet, sessions.c.owner == owner
+        )
         async with self._engine.connect() as connection:
             rows = await connection.execute(ours.order_by(sessions.c.updated_at.desc()).limit(limit))
-            return [Known(row.id, row.turns, row.created_at, row.updated_at) for row in rows]
+            return [Known(row.id, row.turns, row.created_at, row.updated_at, row.title or "") for row in rows]
 
     async def delete(self, place: Place) -> bool:
         gone = delete(sessions).where(*self._is(place)).returning(sessions.c.id)

@@ -34,6 +34,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 class TaskFailed(Exception):
     """This try failed; the message is kept with the task and shown to who asked for it."""
 
+    def __init__(self, message: str, cause: Exception) -> None:
+        super().__init__(message)
+        self.error_type = type(cause).__qualname__
+
 
 class TaskCancelled(Exception):
     """Who asked for the task wants it no more."""
@@ -87,6 +91,8 @@ class Attempt:
     ) -> None:
         self.task = task
         self.tally = Tally()
+        #: The class of what the agent raised, if it did.
+        self.error_type: str | None = None
         self._delivery = delivery
         self._store = store
         self._queue = queue
@@ -108,6 +114,7 @@ class Attempt:
         try:
             result = await self._work()
         except TaskFailed as failed:
+            self.error_type = failed.error_type
             return await self._failed(str(failed))
         except TaskCancelled:
             return await self._end(Ending(Status.CANCELLED), "cancelled")
@@ -178,12 +185,12 @@ class Attempt:
         except LeaseLost:
             raise
         except Problem as error:
-            raise TaskFailed(error.detail) from None
+            raise TaskFailed(error.detail, error) from None
         except Exception as error:  # noqa: BLE001 (an agent may raise anything)
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take") from None
+                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take", error) from None
             logs.failure(log, "an agent raised", error)
-            raise TaskFailed(f"the agent raised {type(error).__name__}") from None
+            raise TaskFailed(f"the agent raised {type(error).__name__}", error) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
         text = to_json(result)

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from opentelemetry.trace import Span
 
 from agent_app.state.artifacts import Artifacts
 from agent_app.tasks.attempt import Attempt, Contexts, Hold
 from agent_app.tasks.policy import Policy, unknown
 from agent_app.tasks.queue import Delivery, Note, Queue
 from agent_app.tasks.task import ENDED, LeaseLost, Task, TaskStore
+from agent_app.tasks.traced import processing, settled
 from agent_app.telemetry import logs
 from agent_app.telemetry.metrics import Metrics
+from agent_app.telemetry.traces import OFF, Traces, failed
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +40,7 @@ class Parts:
     artifacts: Artifacts | None
     metrics: Metrics
     poll_seconds: int
+    traces: Traces = OFF
 
 
 class Lane:
@@ -97,27 +101,32 @@ class Lane:
         structlog.contextvars.bind_contextvars(
             request_id=note and note.request_id, task_id=note and str(note.task_id)
         )
-        try:
-            if self._stopping:
-                await self._queue.hide(delivery, 0)
-            elif note is None:
-                self._parts.metrics.tasks.labels("unknown", "malformed").inc()
-                await self._queue.bury(delivery, "malformed: it is not a task of this service")
-            else:
-                await self._claim(note, delivery)
-        except Exception as error:  # noqa: BLE001 (the message comes back by itself)
-            logs.failure(log, "a task's state could not be kept; it will be tried again", error)
-            await self._soon(delivery)
+        with processing(self._parts.traces, self._queue, note) as span:
+            try:
+                if self._stopping:
+                    settled(span, "handed_back")
+                    await self._queue.hide(delivery, 0)
+                elif note is None:
+                    self._parts.metrics.tasks.labels("unknown", "malformed").inc()
+                    settled(span, "malformed")
+                    await self._queue.bury(delivery, "malformed: it is not a task of this service")
+                else:
+                    await self._claim(note, delivery, span)
+            except Exception as error:  # noqa: BLE001 (the message comes back by itself)
+                failed(span, type(error).__qualname__)
+                logs.failure(log, "a task's state could not be kept; it will be tried again", error)
+                await self._soon(delivery)
 
-    async def _claim(self, note: Note, delivery: Delivery) -> None:
+    async def _claim(self, note: Note, delivery: Delivery, span: Span) -> None:
         # A failed task's message was not deleted but dead-lettered: one with tries left was sent again
         # from there, by somebody who wants it done.
         again = delivery.received <= self._max_attempts
         task = await self._parts.store.claim(note.task_id, self.hold.lease, failed=again)
         if task is None:
+            settled(span, "duplicate")
             await self._not_ours(note, delivery)
             return
-        await self._attempt(task, delivery)
+        await self._attempt(task, delivery, span)
 
     async def _soon(self, delivery: Delivery) -> None:
         try:
@@ -140,8 +149,9 @@ class Lane:
         log.info("delivered again while it runs elsewhere: put back", seconds=seconds)
         await self._queue.hide(delivery, seconds)
 
-    async def _attempt(self, task: Task, delivery: Delivery) -> None:
+    async def _attempt(self, task: Task, delivery: Delivery, span: Span) -> None:
         parts, began, outcome = self._parts, time.monotonic(), "lost"
+        span.set_attributes({"gen_ai.agent.name": task.agent, "agent_app.task.attempt": task.attempts})
         parts.metrics.tasks_in_flight.inc()
         log.info("task started", agent=task.agent, attempt=task.attempts)
         try:
@@ -158,7 +168,10 @@ class Lane:
             )
             self.attempts[task.id] = attempt
             outcome = await attempt.run()
+            if attempt.error_type is not None:
+                failed(span, attempt.error_type)
         except LeaseLost:
+            failed(span, "LeaseLost")
             log.warning("the task was taken over by another worker", agent=task.agent)
         finally:
             self.attempts.pop(task.id, None)
@@ -166,6 +179,7 @@ class Lane:
             parts.metrics.tasks_in_flight.dec()
             parts.metrics.task_seconds.labels(task.agent).observe(seconds)
             parts.metrics.tasks.labels(task.agent, outcome).inc()
+            settled(span, outcome)
             log.info(
                 "task ended",
                 agent=task.agent,

@@ -130,6 +130,8 @@ class MemoryTaskStore:
 class MemoryQueue:
     """A queue that lives and dies with the process; dead letters are only noted with their task."""
 
+    system = name = "memory"
+
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
         self._hidden: dict[str, asyncio.TimerHandle] = {}

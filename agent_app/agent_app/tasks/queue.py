@@ -54,6 +54,10 @@ class Delivery:
 class Queue(Protocol):
     """Delivers each task at least once, and again if it is not deleted within the visibility timeout."""
 
+    #: What it is, and its own name, as OpenTelemetry's conventions for messaging say it.
+    system: str
+    name: str
+
     async def send(self, note: Note) -> None:
         """Puts a task into the queue."""
 

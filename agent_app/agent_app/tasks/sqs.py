@@ -74,8 +74,11 @@ class _Batch:
 class SqsQueue:
     """An SQS queue, standard or FIFO; with the URL of its dead-letter queue tasks end there at once."""
 
+    system = "aws_sqs"
+
     def __init__(self, client: Any, url: str, dead_letter_url: str | None = None) -> None:
         self._client = client
+        self.name = url.rpartition("/")[2]
         self._url = url
         self._dead_letter_url = dead_letter_url
         self._deletes = _Batch(

@@ -15,7 +15,9 @@ from agent_app.state.artifacts import Artifacts
 from agent_app.tasks.policy import Policy
 from agent_app.tasks.queue import Note, Queue
 from agent_app.tasks.task import Status, Task, TaskStore
+from agent_app.tasks.traced import sending
 from agent_app.telemetry import logs
+from agent_app.telemetry.traces import OFF, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +31,13 @@ class Submission:
         queues: Mapping[str, Queue],
         policies: Mapping[str, Policy],
         artifacts: Artifacts | None,
+        traces: Traces = OFF,
     ) -> None:
         self._store = store
         self._queues = queues
         self._agents = {name: policy.agent for name, policy in policies.items()}
         self._artifacts = artifacts
+        self._traces = traces
 
     async def submit(self, owner: str, agent: str | None, input: Any, key: str | None) -> Task:
         """The new task, or the one that was asked for with this key before.
@@ -105,8 +109,10 @@ class Submission:
 
     async def _send(self, task: Task, *, new: bool) -> None:
         request_id = structlog.contextvars.get_contextvars().get("request_id")
+        queue = self._queues[task.agent]
         try:
-            await self._queues[task.agent].send(Note(task.id, request_id))
+            with sending(self._traces, queue) as trace:
+                await queue.send(Note(task.id, request_id, trace))
         except Exception as error:  # noqa: BLE001 (whatever it is, the task is not in the queue)
             logs.failure(log, "the queue did not take a task", error)
             if new:

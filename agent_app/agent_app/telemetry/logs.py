@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from agent_app.settings import Settings
+from agent_app.telemetry.traces import current_ids
 
 
 def configure(settings: Settings, role: str) -> None:
@@ -26,6 +27,8 @@ def configure(settings: Settings, role: str) -> None:
         structlog.stdlib.ExtraAdder(),
         _without_color,
     ]
+    if settings.traces_endpoint is not None:
+        shared.insert(0, _trace_ids)
     renderer: list[Any]
     if sys.stderr.isatty():
         renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -43,8 +46,11 @@ def configure(settings: Settings, role: str) -> None:
     # At info they tell of every request, at debug some show headers and bodies.
     for noisy in ("botocore", "aiobotocore", "httpx", "httpx2", "httpcore", "openai", "anthropic", "urllib3"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
-    for name in ("sqlalchemy", "psycopg", "asyncio", "aiohttp"):
+    for name in ("sqlalchemy", "psycopg", "asyncio", "aiohttp", "opentelemetry"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # They show the receiver's URL and its headers; export.py says what is worth saying.
+    for name in ("opentelemetry.exporter", "opentelemetry.util.re"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -56,6 +62,13 @@ def configure(settings: Settings, role: str) -> None:
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(fleet=settings.fleet, environment=settings.environment, role=role)
+
+
+def _trace_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    ids = current_ids()
+    if ids is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def _without_color(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
