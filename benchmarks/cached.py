@@ -17,10 +17,9 @@ RATE, ROUNDS, SECONDS = 50, 5, 4.0
 
 def main() -> None:
     with ExitStack() as parts:
-        stack = parts.enter_context(running.stack())
-        vendor = parts.enter_context(running.stub(stack.directory, 0.05))
-        traces = parts.enter_context(running.bare(stack.directory, "traces", vendor))
-        variables = {**running.everything(vendor, traces), "AGENT_APP_RESPONSE_CACHE_SECONDS": "3600"}
+        ground = parts.enter_context(running.ground(0.05))
+        stack, vendor = ground.stack, ground.vendor
+        variables = {**ground.everything, "AGENT_APP_RESPONSE_CACHE_SECONDS": "3600"}
         app = parts.enter_context(stack.app(**variables))
         app.ready()
         url = f"{app.url}/v1/chat"

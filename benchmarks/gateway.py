@@ -48,9 +48,8 @@ router_settings:
 def main() -> None:
     _install()
     with ExitStack() as parts:
-        stack = parts.enter_context(running.stack())
-        vendor = parts.enter_context(running.stub(stack.directory, 0))
-        traces = parts.enter_context(running.bare(stack.directory, "traces", vendor))
+        ground = parts.enter_context(running.ground(0))
+        stack, vendor = ground.stack, ground.vendor
         completions, chat = "/v1/chat/completions", "/v1/chat"
         plain = {
             name: "" for name in stack.variables if name.startswith(("AGENT_APP_REDIS", "AGENT_APP_DATABASE"))
@@ -58,7 +57,7 @@ def main() -> None:
         key = {"OPENAI_API_KEY": "sk-bench", "OPENAI_BASE_URL": f"{vendor}/v1", "AGENT_APP_QUEUE_URL": ""}
         ours = {
             "agent-app": parts.enter_context(stack.app(**plain, **key)),
-            "agent-app, everything": parts.enter_context(stack.app(**running.everything(vendor, traces))),
+            "agent-app, everything": parts.enter_context(stack.app(**ground.everything)),
         }
         for app in ours.values():
             app.ready()

@@ -21,11 +21,10 @@ OURS = "agent-app"
 
 def main() -> None:
     with ExitStack() as parts:
-        stack = parts.enter_context(running.stack())
-        vendor = parts.enter_context(running.stub(stack.directory, DELAY))
-        traces = parts.enter_context(running.bare(stack.directory, "traces", vendor))
+        ground = parts.enter_context(running.ground(DELAY))
+        stack, vendor = ground.stack, ground.vendor
         urls = {name: parts.enter_context(running.bare(stack.directory, name, vendor)) for name in BARE}
-        ours = parts.enter_context(stack.app(**running.everything(vendor, traces)))
+        ours = parts.enter_context(stack.app(**ground.everything))
         ours.ready()
         urls[OURS] = ours.url
         for name in urls:

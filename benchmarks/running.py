@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,37 @@ _ROOT = Path(__file__).parents[1]
 KEY = "bench-" + secrets.token_hex(16)
 
 
+@dataclass(frozen=True)
+class Ground:
+    """A migrated fleet, its vendor's stub, and the settings with which the service does all that it can."""
+
+    stack: Stack
+    vendor: str
+    everything: dict[str, str]
+
+
 @contextlib.contextmanager
-def stack() -> Iterator[Stack]:
-    """A migrated fleet. Postgres writes through to the disk, unlike in the tests."""
+def ground(delay: float) -> Iterator[Ground]:
+    """The vendor answers after `delay` seconds. Postgres writes through to the disk, unlike in the tests."""
     with contextlib.ExitStack() as parts:
         directory = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         postgres = parts.enter_context(stacks.postgres_server(directory, durable=True))
         redis = parts.enter_context(stacks.redis(directory))
-        fleet = Stack(directory, postgres.port, redis, parts.enter_context(stacks.moto(directory)))
-        fleet.fleet()
-        keys = fleet.client("secretsmanager").create_secret(
+        stack = Stack(directory, postgres.port, redis, parts.enter_context(stacks.moto(directory)))
+        stack.fleet()
+        keys = stack.client("secretsmanager").create_secret(
             Name="bench-keys", SecretString=json.dumps({"bench": KEY})
         )
-        fleet.variables["AGENT_APP_API_KEYS_SECRET_ARN"] = keys["ARN"]
-        migrated = fleet.migrate()
+        stack.variables["AGENT_APP_API_KEYS_SECRET_ARN"] = keys["ARN"]
+        migrated = stack.migrate()
         assert migrated.returncode == 0, migrated.stderr
-        yield fleet
+        vendor = parts.enter_context(tool("stub_llm", directory, "--delay", str(delay)))
+        traces = parts.enter_context(bare(directory, "traces", vendor))
+        yield Ground(stack, vendor, _everything(vendor, traces))
 
 
-@contextlib.contextmanager
-def stub(directory: Path, delay: float) -> Iterator[str]:
-    """The vendor, which answers after `delay` seconds."""
-    with tool("stub_llm", directory, "--delay", str(delay)) as url:
-        yield url
-
-
-def everything(vendor: str, traces: str) -> dict[str, str]:
-    """The service with all that it can do for a call: no limit and no budget is ever reached."""
+def _everything(vendor: str, traces: str) -> dict[str, str]:
+    # No limit and no budget is ever reached.
     return {
         "OPENAI_API_KEY": "sk-bench",
         "OPENAI_BASE_URL": f"{vendor}/v1",

@@ -24,12 +24,11 @@ TASKS, CONCURRENCY, ROUNDS = 1500, 256, 2
 
 def main() -> None:
     with ExitStack() as parts:
-        stack = parts.enter_context(running.stack())
-        vendor = parts.enter_context(running.stub(stack.directory, 1))
-        traces = parts.enter_context(running.bare(stack.directory, "traces", vendor))
+        ground = parts.enter_context(running.ground(1))
+        stack = ground.stack
         queues = parts.enter_context(tool("sqs_fake", stack.directory))
         variables = {
-            **running.everything(vendor, traces),
+            **ground.everything,
             "AWS_ENDPOINT_URL_SQS": queues,
             "AGENT_APP_QUEUE_URL": _queue(queues),
             "AGENT_APP_WORKER_CONCURRENCY": str(CONCURRENCY),
