@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from agent_app import __version__, startup
 from agent_app.settings import Settings, SettingsError
@@ -40,6 +42,8 @@ def _run(role: str, settings: Settings) -> int:
     from agent_app.telemetry import logs
 
     logs.configure(settings, role)
+    # Until it serves. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
+    signal.signal(signal.SIGTERM, _end)
     try:
         if role == "migrate":
             run(settings)
@@ -53,6 +57,10 @@ def _run(role: str, settings: Settings) -> int:
         sys.stderr.write(f"agent-app: {error}\n")
         return 1
     return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def may(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """These problems, and those that every endpoint under /v1/ may answer with."""
-    return {status: PROBLEMS[status] for status in sorted({401, 422, 500, 503, *statuses})}
+    return {status: PROBLEMS[status] for status in sorted({401, 403, 422, 429, 500, 503, *statuses})}
 
 
 def document(problem: Problem) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 import re
 
 from pydantic import JsonValue
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from agent_app.problems import Problem
 
@@ -17,9 +17,30 @@ _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def dumped(value: object) -> bytes:
-    """As JSON, without the NULs and the numbers that are none which a vendor or an agent may answer with."""
-    text = to_json(value, inf_nan_mode="null")
-    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
+    """As JSON, without what a vendor or an agent may answer with and Postgres cannot keep.
+
+    Left out are NULs, halves of surrogate pairs, and numbers that are none.
+    """
+    try:
+        json = to_json(value, inf_nan_mode="null")
+    except PydanticSerializationError:
+        json = to_json(_whole(value), inf_nan_mode="null")
+    return _NUL.sub(rb"\1", json) if b"\\u0000" in json else json
+
+
+def text(given: str) -> str:
+    """The text without what Postgres cannot keep."""
+    return _NOT_TEXT.sub("", given)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
 
 
 def check(value: JsonValue, where: str) -> None:

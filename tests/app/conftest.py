@@ -14,6 +14,7 @@ from agent_app.telemetry.metrics import Metrics
 from pydantic import SecretStr
 
 from tests.app import stack as stacks
+from tests.app.drill import Drill, drill
 from tests.app.stack import LOOPBACK, PASSWORD, App, Stack
 from tests.app.stub_llm import StubLlm
 
@@ -72,6 +73,16 @@ async def runs(stub: StubLlm) -> AsyncIterator[Callable[..., Runs]]:
         yield make
         for each in made:
             await each.close()
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """An API and two workers that each test breaks, and finds well again."""
+    with drill(tmp_path_factory.mktemp("drill")) as made:
+        made.start("serve").ready()
+        for _ in range(2):
+            made.start("work").ready()
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ class Chat:
         self, place: Place, name: str, message: str, output: JsonValue, tally: Tally
     ) -> ChatReply:
         # A vendor may answer with what Postgres cannot keep.
-        text = _text(output).replace("\x00", "")
+        text = storable.text(_text(output))
         await self._store.append(place, [Message("user", message), Message("assistant", text)])
         usage = Usage(
             input_tokens=tally.input_tokens, output_tokens=tally.output_tokens, cost_micros=tally.cost_micros
@@ -171,7 +171,7 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 429, 502, 504))
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 502, 504))
 
     @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(

@@ -119,4 +119,6 @@ class Submission:
             if new:
                 await self._store.withdraw(task.id)
             raise Unavailable("The queue") from None
-        await self._store.sent(task.id)
+        if not await self._store.sent(task.id):
+            # Who asked with the same key, and could not send it, has withdrawn it meanwhile.
+            raise Unavailable("The queue")
