@@ -37,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(role: str, settings: Settings) -> int:
+    # Until it serves. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
+    signal.signal(signal.SIGTERM, _end)
     from agent_app.secrets import SecretError
     from agent_app.state.migrate import MigrationFailed, run
     from agent_app.telemetry import logs
 
     logs.configure(settings, role)
-    # Until it serves. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
-    signal.signal(signal.SIGTERM, _end)
     try:
         if role == "migrate":
             run(settings)

@@ -104,7 +104,11 @@ class Chaos(threading.Thread):
         self._fleet.start("work")
 
     def end_worker(self) -> None:
-        worker = self._random.choice(self._fleet.workers)
+        # One that has not begun to start has no handler yet, and nothing in hand.
+        working = [worker for worker in self._fleet.workers if '"working"' in worker.log.read_text()]
+        if not working:
+            return
+        worker = self._random.choice(working)
         worker.running.send_signal(signal.SIGTERM)
         self._ending.append(worker)
         self._fleet.workers.remove(worker)

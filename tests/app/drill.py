@@ -133,6 +133,9 @@ class Drill:
         told: dict[str, Any] = httpx.get(f"{self.llm_url}/__calls", params=query, timeout=60).json()
         return told
 
+    def forget_calls(self) -> None:
+        httpx.delete(f"{self.llm_url}/__calls", timeout=30).raise_for_status()
+
     def effects(self) -> Counter[str]:
         """How often the effect of each task was asked for, by the task's id."""
         asked: dict[str, int] = httpx.get(f"{self.effects_url}/effects", timeout=60).json()

@@ -7,15 +7,20 @@ effect and the keeping of its step.
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.app.accounts import all_end, once_each, states, submit
-from tests.app.drill import HEALTHY_SECONDS, Drill
+from tests.app.drill import ENDED, HEALTHY_SECONDS, Drill
 from tests.app.processes import until
+
+#: USD, and USD for a million tokens: some dozens of tasks' worth.
+BUDGET, PRICE = 0.5, 1000
 
 pytestmark = pytest.mark.xdist_group("drill")
 
@@ -140,6 +145,7 @@ def test_a_model_that_fails_now_and_then(fleet: Drill, rule: dict[str, Any]) -> 
 
 
 def test_poison_ends_as_a_dead_letter_with_its_reason_and_harms_nobody(fleet: Drill) -> None:
+    fleet.sqs.purge_queue(QueueUrl=fleet.dead_letters_url)
     poison = submit(fleet, 3, is_poison=True)
     ids = submit(fleet, 20)
     once_each(fleet, ids)
@@ -148,7 +154,7 @@ def test_poison_ends_as_a_dead_letter_with_its_reason_and_harms_nobody(fleet: Dr
         (5, 5, "the agent raised RuntimeError")
     }
     assert {fleet.effects()[id] for id in poison} == {1}
-    until(lambda: fleet.depth(fleet.dead_letters_url) == 3, what="dead letters")
+    until(lambda: fleet.depth(fleet.dead_letters_url) >= 3, what="dead letters")
     letters = fleet.sqs.receive_message(
         QueueUrl=fleet.dead_letters_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     )["Messages"]
@@ -169,3 +175,36 @@ def test_a_worker_whose_clock_is_wrong_works_as_the_others(fleet: Drill, seconds
     skewed.running.send_signal(signal.SIGTERM)
     assert skewed.running.wait(60) == 0
     assert '"task started"' in skewed.log.read_text()
+
+
+def test_the_budget_holds_whoever_is_killed(fleet: Drill) -> None:
+    stopped = list(fleet.workers)
+    for worker in stopped:
+        worker.running.send_signal(signal.SIGTERM)
+        worker.running.wait(60)
+    fleet.forget_calls()
+    paid = {
+        "AGENT_APP_MONTHLY_BUDGET_USD": str(BUDGET),
+        "AGENT_APP_MODEL_PRICES": json.dumps({"openai:gpt-4o-mini": {"input": PRICE, "output": PRICE}}),
+        "AGENT_APP_MAX_OUTPUT_TOKENS": "16",
+    }
+    poor = [fleet.start("work", **paid) for _ in range(2)]
+    ids = submit(fleet, 120)
+    until(lambda: fleet.llm_calls()["total"] > 10, what="calls")
+    poor[0].running.kill()
+    poor[0].running.wait()
+    poor.append(fleet.start("work", **paid))
+    until(lambda: all(state[0] in ENDED for state in states(fleet, ids).values()), 120, what="the ends")
+    calls = fleet.llm_calls()
+    spent = (calls["input_tokens"] + calls["output_tokens"]) * PRICE / 1_000_000
+    assert 0 < spent <= BUDGET
+    ended = Counter(state[0] for state in states(fleet, ids).values())
+    assert ended["succeeded"] > 0
+    assert ended["failed"] > 0
+    assert all("budget" in state[3].lower() for state in states(fleet, ids).values() if state[0] == "failed")
+    for worker in poor[1:]:
+        worker.running.send_signal(signal.SIGTERM)
+        assert worker.running.wait(60) == 0
+    for _ in range(2):
+        fleet.start("work")
+    fleet.is_healthy(fleet.apis[0])
