@@ -20,6 +20,7 @@ from agent_infra.fleet.args import (
     CacheConnection,
     DatabaseConnection,
     FleetName,
+    Oidc,
     QueueConnection,
     Replicas,
     Resources,
@@ -30,6 +31,8 @@ from agent_infra.fleet.secret_sync_args import SecretArn
 
 VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
 SecretName = FleetName
+#: What a fleet's own secret is called that is made for its API keys.
+API_KEYS = "api-keys"
 RepositoryUrl = Annotated[
     str,
     shaped(
@@ -148,6 +151,26 @@ class BuildSettings(Args):
     """An ECR repository that is there already, to push to; without it the fleet gets one of its own."""
 
 
+class AuthSettings(Args):
+    """Who may ask a fleet: programs by API keys, people by tokens of an OIDC issuer, or both."""
+
+    api_keys: bool | None = None
+    """Whether a secret is made for API keys, with a first one in it. Where it is not said: yes where there
+    is no `oidc`, but no in the environment `local`, where nobody needs a key."""
+    api_keys_secret: SecretName | None = None
+    """Which secret, the fleet's own or the environment's, holds the keys in place of that one."""
+    oidc: Oidc | None = None
+
+    @model_validator(mode="after")
+    def _keys_are_in_one_place(self) -> Self:
+        if self.api_keys_secret is not None and self.api_keys is not None:
+            raise ValueError(
+                "`api_keys_secret` names the secret of the keys, and `api_keys` is about one that is made "
+                "for them; leave one of the two out"
+            )
+        return self
+
+
 class FleetSettings(Args):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
@@ -166,6 +189,7 @@ class FleetSettings(Args):
     """Secrets of this fleet alone."""
     llm_secret: SecretName | None = None
     """Which secret, its own or the environment's, holds the keys of the LLM's vendors."""
+    auth: AuthSettings = AuthSettings()
     synced_secrets: Sequence[SecretName] = ()
     """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""
     identity: Literal["pod-identity", "irsa"] = "pod-identity"
@@ -176,6 +200,13 @@ class FleetSettings(Args):
     def kubernetes_name(self, fleet: str, secret: str) -> str:
         """What a synced secret is called in Kubernetes; one of the fleet's own by both names."""
         return f"{fleet}-{secret}" if secret in self.secrets else secret
+
+    def makes_api_keys(self, environment: str) -> bool:
+        """Whether a secret is made for its API keys."""
+        auth = self.auth
+        if auth.api_keys_secret is not None:
+            return False
+        return (auth.oidc is None and environment != "local") if auth.api_keys is None else auth.api_keys
 
     @model_validator(mode="after")
     def _queues_are_for_workers(self) -> Self:

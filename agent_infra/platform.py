@@ -17,13 +17,7 @@ from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
 from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.aws.secrets import Secrets
 from agent_infra.component import Args, ArgsError, Component, Problem
-from agent_infra.fleet import (
-    AgentFleet,
-    AgentFleetArgs,
-    ImageBuild,
-    QueueConnection,
-    Worker,
-)
+from agent_infra.fleet import AgentFleet, AgentFleetArgs, ImageBuild, QueueConnection, Worker
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
 from agent_infra.platform_secrets import PlatformSecrets
@@ -211,12 +205,16 @@ class AgentPlatform(Component):
             arn=queue.arn,
             max_receives=spec.queue.max_receives,
             kms_key_arn=queue.kms_key_arn,
+            dead_letter_url=queue.dead_letter_url,
+            dead_letter_arn=queue.dead_letter_arn,
         )
 
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
         llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        keys = self._secrets.api_keys(fleet)
+        written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
             image=self._image(fleet, spec.image),
@@ -236,7 +234,10 @@ class AgentPlatform(Component):
             bucket=self.stores.bucket_connection,
             llm_secret_arn=llm and llm.arn,
             llm_secret_kms_key_arn=llm and llm.kms_key_arn,
-            secret_versions={"llm": llm.version} if llm and llm.version else {},
+            api_keys_secret_arn=keys and keys.arn,
+            api_keys_secret_kms_key_arn=keys and keys.kms_key_arn,
+            oidc=spec.auth.oidc,
+            secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             secret_environment=spec.secret_environment,
             extra_environment=spec.environment,
@@ -288,6 +289,7 @@ class AgentPlatform(Component):
             "database_url": stores.database_connection and stores.database_connection.url,
             "bucket": stores.bucket_connection and stores.bucket_connection.name,
             "secret_arns": self._secrets.arns,
+            "api_keys_secret_arns": self._secrets.api_keys_arns,
             "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {

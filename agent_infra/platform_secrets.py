@@ -12,9 +12,12 @@ from agent_infra.aws.cluster import EksCluster
 from agent_infra.aws.secrets import Secrets, SecretsOptions
 from agent_infra.component import MaybeOutput
 from agent_infra.fleet.secret_sync import SecretSync
-from agent_infra.parts import SecretSettings
+from agent_infra.parts import API_KEYS, SecretSettings
 from agent_infra.settings import Settings
 from agent_infra.stores import said
+
+#: A key's name owns what is made with it.
+_FIRST_KEY = "first"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,12 @@ class PlatformSecrets:
                 "agents": {
                     fleet: contents
                     for fleet, spec in settings.fleets.items()
-                    if (contents := self._contents(spec.secrets))
+                    if (contents := {**self._contents(spec.secrets), **dict.fromkeys(self._drawn(fleet))})
+                },
+                "generated": {
+                    f"{fleet}/{key}": name
+                    for fleet in settings.fleets
+                    for key, name in self._drawn(fleet).items()
                 },
                 "environment": settings.environment,
                 "kms_key_arn": settings.kms_key_arn,
@@ -74,13 +82,27 @@ class PlatformSecrets:
             contents[key] = None if secret.from_environment is None else pulumi.Output.secret(chosen)
         return contents
 
+    def _drawn(self, fleet: str) -> dict[str, str]:
+        """The fleet's own secrets that start with a drawn value, and what that is called in them."""
+        wanted = self._settings.fleets[fleet].makes_api_keys(self._settings.environment)
+        return {API_KEYS: _FIRST_KEY} if wanted else {}
+
+    def api_keys(self, fleet: str) -> Found | None:
+        """The secret of a fleet's API keys; None where it asks for none."""
+        named = self._settings.fleets[fleet].auth.api_keys_secret
+        if named is not None:
+            return self.find(fleet, named)
+        return self._made(f"{fleet}/{API_KEYS}") if self._drawn(fleet) else None
+
     def find(self, fleet: str | None, key: str) -> Found:
         """A fleet's own secret of that name, else the environment's; the settings say that there is one."""
         own = {} if fleet is None else self._settings.fleets[fleet].secrets
         settings = own.get(key) or self._settings.secrets[key]
         if settings.existing is not None:
             return Found(settings.existing, settings.kms_key_arn, None)
-        path = f"{fleet}/{key}" if key in own else key
+        return self._made(f"{fleet}/{key}" if key in own else key)
+
+    def _made(self, path: str) -> Found:
         return Found(self.made.arns[path], self.made.kms_key_arn, self.made.versions[path])
 
     @property
@@ -89,7 +111,16 @@ class PlatformSecrets:
         found = {key: self.find(None, key).arn for key in self._settings.secrets}
         for fleet, spec in self._settings.fleets.items():
             found.update({f"{fleet}/{key}": self.find(fleet, key).arn for key in spec.secrets})
+            found.update(
+                {path: self.made.arns[path] for path in (f"{fleet}/{key}" for key in self._drawn(fleet))}
+            )
         return found
+
+    @property
+    def api_keys_arns(self) -> dict[str, MaybeOutput[str]]:
+        """The ARN of each fleet's API keys, where it has some."""
+        found = {fleet: self.api_keys(fleet) for fleet in self._settings.fleets}
+        return {fleet: keys.arn for fleet, keys in found.items() if keys is not None}
 
     @property
     def _on_fargate(self) -> bool:

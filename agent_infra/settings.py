@@ -17,6 +17,7 @@ from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
 from agent_infra.fleet.args import FleetName
 from agent_infra.parts import (
+    API_KEYS,
     CacheSettings,
     DatabaseSettings,
     FleetSettings,
@@ -118,6 +119,7 @@ class Settings(Args):
             known = {**self.secrets, **fleet.secrets}
             for setting, keys in (
                 ("llm_secret", [fleet.llm_secret]),
+                ("auth.api_keys_secret", [fleet.auth.api_keys_secret]),
                 ("synced_secrets", fleet.synced_secrets),
             ):
                 # What was written is not repeated: people put the secret itself where its name belongs.
@@ -126,6 +128,23 @@ class Settings(Args):
                         f"fleets.{name}.{setting} names a secret that `secrets` does not have (it has "
                         f"{', '.join(known) or 'none'}); add it there, such as `secrets: {{llm: {{}}}}`"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_told_apart(self) -> Self:
+        for name, fleet in self.fleets.items():
+            auth = fleet.auth
+            if auth.api_keys is False and auth.oidc is None and self.environment != "local":
+                raise ValueError(
+                    f"fleets.{name}.auth says `api_keys: false` and no `oidc`: anybody could ask, and the "
+                    "service lets anybody ask in the environment `local` alone; add `oidc: {issuer: ..., "
+                    "audience: ...}`, or leave `api_keys` out"
+                )
+            if API_KEYS in fleet.secrets and fleet.makes_api_keys(self.environment):
+                raise ValueError(
+                    f"fleets.{name}.secrets.{API_KEYS} is the name of the secret that is made for its API "
+                    f"keys; add `auth: {{api_keys_secret: {API_KEYS}}}` to use yours for them, or rename it"
+                )
         return self
 
     @model_validator(mode="after")
@@ -246,6 +265,7 @@ _SENSITIVE = frozenset(
         "arguments",
         "existing",
         "llm_secret",
+        "api_keys_secret",
         "synced_secrets",
     }
 )

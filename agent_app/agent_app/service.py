@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from agent_app import aws, secrets
+from agent_app import aws, secrets, startup
 from agent_app.agents.runs import Runs
-from agent_app.http.auth import ApiKeys
+from agent_app.http.api_keys import ApiKeys
+from agent_app.http.auth import Guard
 from agent_app.http.chat import Chat
 from agent_app.http.health import Check, Health, NotMigrated
+from agent_app.http.request_limits import RequestLimits
 from agent_app.settings import Settings
 from agent_app.state.artifacts import Artifacts
 from agent_app.state.cached_history import CachedStore, RedisStore
@@ -48,8 +50,10 @@ class Service:
     settings: Settings
     metrics: Metrics
     traces: Traces
-    #: None where no key is asked for.
-    api_keys: ApiKeys | None
+    #: None where anybody may ask.
+    guard: Guard | None
+    #: None where nobody is limited.
+    request_limits: RequestLimits | None
     health: Health
     policies: Mapping[str, Policy]
     runs: Runs
@@ -76,8 +80,9 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     metrics = Metrics()
     known = policies(settings)
     keys = await secrets.llm_keys(settings)
-    api_keys = await _api_keys(settings)
+    startup.check_models(settings, keys)
     checks: dict[str, Check] = {}
+    guard = await _guard(settings, checks)
     async with AsyncExitStack() as stack:
         # Closed last: all else may still end spans.
         traces = await stack.enter_async_context(tracing.opened(settings, metrics))
@@ -105,11 +110,15 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         )
         # What starting left behind (the secrets' clients hang in cycles) is several MB.
         gc.collect()
+        # What is left stays: to look through these 230,000 objects now and then would stop all for 0.2 s.
+        gc.freeze()
+        stack.callback(gc.unfreeze)
         yield Service(
             settings,
             metrics,
             traces,
-            api_keys,
+            guard,
+            _request_limits(settings, redis),
             Health(checks),
             known,
             runs,
@@ -143,17 +152,27 @@ def _lanes(
     return lanes
 
 
-async def _api_keys(settings: Settings) -> ApiKeys | None:
-    if not settings.checks_keys:
+async def _guard(settings: Settings, checks: dict[str, Check]) -> Guard | None:
+    keys, tokens = None, None
+    if settings.checks_keys:
+        keys = ApiKeys(lambda: secrets.read(settings, "api_keys_secret_arn"), settings.api_keys_seconds)
+        await keys.load()
+    if settings.checks_tokens:
+        # 9 MB with cryptography, which a replica without tokens need not carry.
+        from agent_app.http.oidc import Tokens
+
+        tokens = Tokens(settings)
+        checks["oidc"] = tokens.issuer.check
+    return Guard(keys, tokens) if keys or tokens else None
+
+
+def _request_limits(settings: Settings, redis: Redis | None) -> RequestLimits | None:
+    if settings.requests_per_minute is None:
         return None
-    keys = ApiKeys(lambda: secrets.read(settings, "api_keys_secret_arn"), settings.api_keys_seconds)
-    await keys.load()
-    return keys
+    return RequestLimits(settings.requests_per_minute, fleet=settings.fleet, redis=redis)
 
 
 def _warn(settings: Settings) -> None:
-    if not settings.checks_keys and settings.environment != "local":
-        log.warning("AGENT_APP_API_KEYS_SECRET_ARN is not set: whoever reaches this service may use it")
     if settings.database_url is None and settings.redis_url is None:
         log.warning(
             "neither AGENT_APP_DATABASE_URL nor AGENT_APP_REDIS_URL is set: sessions are kept in "

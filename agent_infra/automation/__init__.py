@@ -6,6 +6,7 @@ result = Environment.open("local").up()
 print(result.endpoints, result.changes)
 """
 
+from agent_infra.automation.api_keys import api_key
 from agent_infra.automation.dead_letters import DeadLetter
 from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import (
@@ -40,4 +41,5 @@ __all__ = [
     "UpdateCancelled",
     "UpdateFailed",
     "UpdateResult",
+    "api_key",
 ]

@@ -10,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from agent_infra.automation import dead_letters, redrives
+from agent_infra.automation import dead_letters, exported, redrives
 from agent_infra.automation.aws_calls import AwsRefused, Clients, told
 from agent_infra.automation.dead_letters import DeadLetter
 from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.redrives import Redrive
-from agent_infra.local.state import State
 
 #: CloudWatch knows a queue's oldest message a few minutes late.
 _METRIC_MINUTES = 10
@@ -67,20 +66,25 @@ class Queues:
             AutomationError: it is not up, or boto3 is missing.
             LocalError: it is on this machine, and nothing runs.
         """
-        local, outputs = environment.local, _outputs(environment)
+        local, outputs = environment.local, exported.outputs(environment)
         if not outputs:
             raise AutomationError(
                 f"{environment.name!r} is not up, so it has no queues: "
                 f"`agent-infra up -s {environment.name}` makes them."
             )
-        urls, dead = _mapping(outputs, "queue_urls"), _mapping(outputs, "dead_letter_queue_urls")
+        urls, dead = (
+            exported.mapping(outputs, "queue_urls"),
+            exported.mapping(outputs, "dead_letter_queue_urls"),
+        )
         region = outputs.get("region") or next(filter(None, map(_region, urls.values())), None)
         return cls(
             environment=environment.name,
             urls=urls,
             dead_letter_urls=dead,
-            fleets=tuple(sorted({*_mapping(outputs, "fleets"), *urls})),
-            client=Clients(environment.name, region=region or _configured(environment), local=local),
+            fleets=tuple(sorted({*exported.mapping(outputs, "fleets"), *urls})),
+            client=Clients(
+                environment.name, region=region or exported.configured_region(environment), local=local
+            ),
             managed=local is None,
         )
 
@@ -225,33 +229,10 @@ class Queues:
         return self.dead_letter_urls[fleet]
 
 
-def _outputs(environment: Environment) -> dict[str, Any]:
-    """What the stack exports; on this machine without the engine, so beside a run as well."""
-    if environment.local is None:
-        return environment.outputs()
-    try:
-        return State(environment.local, environment.project.name, environment.name).outputs()
-    except (OSError, ValueError, KeyError):
-        raise AutomationError(
-            f"The state of {environment.name!r} cannot be read just now: wait for a run to end, or run "
-            "`agent-infra up`, which mends it."
-        ) from None
-
-
-def _mapping(outputs: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = outputs.get(name)
-    return value if isinstance(value, dict) else {}
-
-
 def _region(url: str) -> str | None:
     """The region in a queue's address in the cloud."""
     found = re.fullmatch(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?", urlsplit(url).hostname or "")
     return found[1] if found else None
-
-
-def _configured(environment: Environment) -> str | None:
-    config = environment.project.settings(environment.name).get("config") or {}
-    return config.get("aws:region")
 
 
 def _count(attributes: Mapping[str, str], name: str) -> int:

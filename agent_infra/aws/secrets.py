@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["Replica", "Rotation", "Secrets", "SecretsArgs", "SecretsOptions"]
 #: A version without a label is removed after about a hundred others; a refresh would then forget the one made
 #: here, and the next `up` write `{}` over what people or a rotation put in. A label of its own keeps it.
 _KEPT_STAGES = ["AWSCURRENT", "agent-infra-first"]
+#: Letters and digits: about 285 bits.
+_DRAWN_CHARACTERS = 48
 
 
 class Secrets(Component):
@@ -159,7 +162,7 @@ class Secrets(Component):
         )
         where = f"Secrets {self._name!r}: {one.path}"
         content = (
-            pulumi.Output.secret("{}")
+            self._first_content(one.path)
             if one.content is None
             else pulumi.Output.secret(one.content).apply(lambda content: as_json(where, content))
         )
@@ -176,6 +179,16 @@ class Secrets(Component):
         self.versions[one.path] = version.version_id
         if rotation := args.rotation.get(one.path):
             self._rotate(child, one, rotation, secret=secret, needed=[version])
+
+    def _first_content(self, path: str) -> pulumi.Output[str]:
+        """What a secret starts with that people fill. Every run draws anew, and the first drawn is kept."""
+        name = self._args.generated.get(path)
+        if name is None:
+            return pulumi.Output.secret("{}")
+        drawn = aws.secretsmanager.get_random_password_output(
+            password_length=_DRAWN_CHARACTERS, exclude_punctuation=True, opts=self._asked
+        )
+        return pulumi.Output.secret(drawn.random_password.apply(lambda value: json.dumps({name: value})))
 
     def _rotate(
         self,

@@ -37,6 +37,8 @@ AgentType = Annotated[
     ),
 ]
 RegionName = Annotated[str, shaped(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region, such as eu-west-1")]
+#: The name that a value has in a secret's JSON object.
+ValueName = Annotated[str, shaped(r"[A-Za-z0-9_.-]{1,64}", "up to 64 letters, digits and _.-")]
 Content = pulumi.Output[Any] | None
 
 
@@ -87,6 +89,9 @@ class SecretsArgs(SecretsOptions):
     with None it starts as `{}`, is filled by hand, and what is in it is never touched."""
     agents: Mapping[AgentType, Mapping[SecretKey, Content]] = {}
     """The secrets of each agent type alone, said as `values`; `values` are the whole environment's."""
+    generated: Mapping[str, ValueName] = {}
+    """Which secrets start with a value that Secrets Manager draws, and not as `{}`: by `<key>` or `<agent
+    type>/<key>` the value's name. They are those with the content None. It is drawn once, with the secret."""
     environment: str | None = None
     """Whose secrets these are, such as prod: a tag on each, and the first part of names `by-path`."""
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
@@ -140,18 +145,21 @@ class SecretsArgs(SecretsOptions):
         return self
 
     @model_validator(mode="after")
-    def _rotates_what_nobody_else_writes(self) -> Self:
+    def _the_program_writes_none_of_them(self) -> Self:
         known = {one.path: one for one in self.planned()}
-        for path in self.rotation:
-            if path not in known:
+        for argument, paths in (("rotation", self.rotation), ("generated", self.generated)):
+            for path in paths:
+                if path not in known:
+                    raise ValueError(
+                        f"{argument} names {path!r}, which is none of the secrets; say one of "
+                        f"{', '.join(sorted(known)) or 'those in values, of which there are none'}"
+                    )
+                if known[path].content is None:
+                    continue
+                way_out = ", and put the first one in by hand" if argument == "rotation" else ""
                 raise ValueError(
-                    f"rotation names {path!r}, which is none of the secrets; say one of "
-                    f"{', '.join(sorted(known)) or 'those in values, of which there are none'}"
-                )
-            if known[path].content is not None:
-                raise ValueError(
-                    f"rotation of {path!r} and its content in the program would undo each other; say None as "
-                    "its content, and put the first one in by hand"
+                    f"{argument} of {path!r} and its content in the program would undo each other; say None "
+                    f"as its content{way_out}"
                 )
         return self
 

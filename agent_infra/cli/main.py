@@ -7,6 +7,7 @@ import shlex
 import sys
 from contextlib import nullcontext, suppress
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,10 @@ app = typer.Typer(
 )
 
 app.add_typer(queue.app, name="queue")
+
+
+#: Said by who has just brought a fleet up.
+_FIRST = "Hello, what can you do?"
 
 
 class Action(StrEnum):
@@ -122,15 +127,25 @@ def chat(
     session: Annotated[
         str | None, typer.Option("--session", help="Go on with an earlier conversation.")
     ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key-env",
+            help="The environment variable with the API key; else it is read from the secret.",
+        ),
+    ] = None,
     as_json: Json = False,
     project: ProjectDir = None,
 ) -> None:
     """Talk to a fleet's agent."""
-    from agent_infra.cli.chat import address, talk
+    from agent_infra.automation.api_keys import api_key
+    from agent_infra.cli.chat import ApiKey, address, talk
 
     with told(as_json=as_json):
-        at = url or address(open_environment(stack, rehearse=rehearse, project=project), fleet)
-        talk(at, message, session=session, as_json=as_json)
+        opened = partial(open_environment, stack, rehearse=rehearse, project=project)
+        key = ApiKey(api_key_env, lambda: api_key(opened(), fleet))
+        at = url or address(opened(), fleet)
+        talk(at, message, key=key, session=session, as_json=as_json)
 
 
 @app.command()
@@ -169,12 +184,19 @@ def _run(action: Action, stack: str, *, rehearse: bool, as_json: bool, project: 
             result = getattr(environment, action.value)(listener=interruption.quieten(shown.on_event))
         shown.result(result)
         if not as_json:
+            keyed = result.outputs.get("api_keys_secret_arns") or {}
             for name, address in result.endpoints.items():
-                sys.stdout.write(_invitation(name, address))
+                where = (
+                    f" --stack {stack}{' --rehearse' * rehearse} --fleet {name}" if name in keyed else None
+                )
+                sys.stdout.write(_invitation(name, address, chat=where))
 
 
-def _invitation(name: str, address: str) -> str:
-    body = json.dumps({"message": "Hello, what can you do?"})
+def _invitation(name: str, address: str, *, chat: str | None) -> str:
+    """What to type first; a fleet with API keys is asked by who can read them."""
+    if chat is not None:
+        return f"\n{name} answers at {address}, with an API key\n  agent-infra chat{chat} '{_FIRST}'\n"
+    body = json.dumps({"message": _FIRST})
     return (
         f"\n{name} answers at {address}\n"
         f"  curl -s {address}/v1/chat -H 'content-type: application/json' -d '{body}'\n"

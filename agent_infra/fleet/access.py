@@ -17,8 +17,8 @@ from agent_infra.fleet.args import (
     QueueConnection,
 )
 
-#: One role for a fleet: its API sends, its workers receive, and both run under one service account. A
-#: dead-letter queue is not the fleet's business: SQS itself moves messages there.
+#: One role for a fleet: its API sends, its workers receive, and both run under one service account. To a
+#: dead-letter queue it only sends: what is done with what lies there is people's business.
 _QUEUE_ACTIONS = (
     "sqs:SendMessage",
     "sqs:ReceiveMessage",
@@ -48,6 +48,10 @@ class Access(Protocol):
     @property
     def llm_secret_kms_key_arn(self) -> MaybeOutput[str] | None: ...
     @property
+    def api_keys_secret_arn(self) -> MaybeOutput[str] | None: ...
+    @property
+    def api_keys_secret_kms_key_arn(self) -> MaybeOutput[str] | None: ...
+    @property
     def extra_policy_statements(self) -> Sequence[Mapping[str, Any]]: ...
 
 
@@ -57,8 +61,10 @@ def starred(access: Access) -> list[Problem]:
         "cache.secret_arn": access.cache and access.cache.secret_arn,
         "database.secret_arn": access.database and access.database.secret_arn,
         "queue.arn": access.queue and access.queue.arn,
+        "queue.dead_letter_arn": access.queue and access.queue.dead_letter_arn,
         "bucket.arn": access.bucket and access.bucket.arn,
         "llm_secret_arn": access.llm_secret_arn,
+        "api_keys_secret_arn": access.api_keys_secret_arn,
     }
     return [
         Problem(path, f"{arn!r} is wrong: say the whole ARN without * or ?; one role holds what it names")
@@ -75,6 +81,8 @@ def statements(access: Access, *, fleet: str) -> list[dict[str, Any]]:
         result.append(_allow("Secrets", ["secretsmanager:GetSecretValue"], [arn for arn, _ in secrets]))
     if access.queue:
         result.append(_allow("Queue", _QUEUE_ACTIONS, access.queue.arn))
+        if access.queue.dead_letter_arn is not None:
+            result.append(_allow("DeadLetters", ["sqs:SendMessage"], access.queue.dead_letter_arn))
     if access.bucket:
         result += _objects(access.bucket, access.bucket.prefix_of(fleet))
     keys = [key for _, key in secrets if key is not None]
@@ -96,6 +104,8 @@ def _secrets(access: Access) -> list[tuple[MaybeOutput[str], MaybeOutput[str] | 
     ]
     if access.llm_secret_arn is not None:
         found.append((access.llm_secret_arn, access.llm_secret_kms_key_arn))
+    if access.api_keys_secret_arn is not None:
+        found.append((access.api_keys_secret_arn, access.api_keys_secret_kms_key_arn))
     return found
 
 

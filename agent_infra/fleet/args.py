@@ -155,7 +155,21 @@ class QueueConnection(Args):
     max_receives: int = Field(default=5, ge=1, le=1000)
     """How often the queue hands a task out before it goes to the dead-letter queue."""
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
-    """The key of one's own that encrypts the messages, such as `WorkQueue.kms_key_arn`."""
+    """The key of one's own that encrypts the messages, such as `WorkQueue.kms_key_arn`; also those of the
+    dead-letter queue."""
+    dead_letter_url: MaybeOutput[str] | None = None
+    """Where the service sends a task that failed for good, and why it did, such as
+    `WorkQueue.dead_letter_url`; without it SQS moves the task there, later and without a reason."""
+    dead_letter_arn: MaybeOutput[str] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.dead_letter_url is None) != (self.dead_letter_arn is None):
+            raise ValueError(
+                "dead_letter_url and dead_letter_arn are one queue's: the pods send to the URL, and their "
+                "role names the ARN; say both or neither"
+            )
+        return self
 
 
 class BucketConnection(Args):
@@ -172,6 +186,25 @@ class BucketConnection(Args):
     def prefix_of(self, fleet: str) -> str:
         """What the keys of a fleet's objects begin with."""
         return f"{fleet}/" if self.prefix is None else self.prefix
+
+
+class Oidc(Args):
+    """An OpenID Connect issuer whose tokens let people in. A token's subject owns what is made with it."""
+
+    issuer: Annotated[
+        str,
+        shaped(
+            r"https://[^\s?#@]+|http://(localhost|127\.0\.0\.1)(:\d+)?(/[^\s?#@]*)?",
+            "the issuer's URL as its tokens say it, such as https://login.example.com/realms/agents",
+        ),
+    ]
+    audience: Annotated[
+        str, shaped(r"[\x21-\x2b\x2d-\x7e]+", "what the tokens' `aud` must be, such as agents")
+    ]
+    owner_claim: str | None = None
+    """Which claim names the owner; `sub` where it is not said."""
+    scope: Annotated[str, shaped(r"[\x21\x23-\x5b\x5d-\x7e]+", "one scope, such as agents:use")] | None = None
+    """A scope without which a token is not enough."""
 
 
 class AgentFleetArgs(Args):
@@ -210,6 +243,13 @@ class AgentFleetArgs(Args):
     """A Secrets Manager secret: a JSON object with any of OPENAI_API_KEY, ANTHROPIC_API_KEY, LLM_API_KEY."""
     llm_secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """The key of one's own that encrypts that secret."""
+    api_keys_secret_arn: MaybeOutput[str] | None = None
+    """A Secrets Manager secret: a JSON object of names and API keys, each of 20 characters or more, that let
+    programs in. Outside the environment `local` the service does not start without this or `oidc`."""
+    api_keys_secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    """The key of one's own that encrypts that secret."""
+    oidc: Oidc | None = None
+    """Whose tokens let people in."""
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
     secret_environment: Mapping[str, SecretKey] = {}

@@ -64,6 +64,8 @@ class FleetRoleArgs(Args):
     bucket: BucketConnection | None = None
     llm_secret_arn: MaybeOutput[str] | None = None
     llm_secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
+    api_keys_secret_arn: MaybeOutput[str] | None = None
+    api_keys_secret_kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements, as they are."""
     tags: Mapping[str, str] = {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
+from agent_app.__main__ import main
 from agent_app.http.api import create
-from agent_app.http.auth import ApiKeys
+from agent_app.http.api_keys import ApiKeys
 from agent_app.settings import Settings, SettingsError
 from pydantic import SecretStr
 
@@ -41,9 +43,11 @@ def _with(key: str) -> dict[str, str]:
 async def test_without_a_key_that_holds_nothing_is_answered(
     client: httpx.AsyncClient, headers: dict[str, str], says: str
 ) -> None:
+    invalid = 'Bearer error="invalid_token", error_description="The API key does not hold"'
+    challenge = invalid if headers == _with("wrong") else "Bearer"
     for path in ("/v1/sessions", "/v1/nothing"):
         refused = await client.get(path, headers=headers)
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, challenge)
         assert says in refused.json()["detail"]
         assert "wrong" not in refused.text
     assert (await client.get("/healthz")).status_code == 200
@@ -101,7 +105,26 @@ async def test_a_secret_that_is_away_leaves_the_known_keys_holding() -> None:
     assert await held.owner(ADA) == "ada"
 
 
-@pytest.mark.parametrize(("keys", "says"), [({}, "no key"), ({"ada": SecretStr("short")}, "keys of ada")])
+async def test_two_keys_of_a_name_hold_while_one_takes_the_others_place() -> None:
+    async def read() -> Mapping[str, SecretStr]:
+        return {"ada": SecretStr(f"{BOB} {ADA}")}
+
+    held = ApiKeys(read, 300)
+    await held.load()
+    assert await held.owner(ADA) == await held.owner(BOB) == "ada"
+    assert await held.owner(f"{BOB} {ADA}") is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({}, "no key"),
+        ({"ada": SecretStr("short")}, "keys of ada"),
+        ({"ada": SecretStr(f"{ADA} short")}, "keys of ada"),
+        ({"oidc:ada": SecretStr(ADA)}, "'oidc:ada' cannot be a key's name"),
+        ({"anonymous": SecretStr(ADA)}, "'anonymous' cannot be a key's name"),
+    ],
+)
 async def test_keys_that_are_not_safe_are_refused(keys: dict[str, SecretStr], says: str) -> None:
     async def read() -> Mapping[str, SecretStr]:
         return keys
@@ -116,6 +139,12 @@ async def test_keys_that_are_not_safe_are_refused(keys: dict[str, SecretStr], sa
     [
         ({"AGENT_APP_AUTH": "none", "AGENT_APP_ENVIRONMENT": "prod"}, "for the environment 'local' alone"),
         ({"AGENT_APP_AUTH": "api-key"}, "AGENT_APP_API_KEYS_SECRET_ARN"),
+        ({"AGENT_APP_AUTH": "oidc"}, "AGENT_APP_OIDC_ISSUER"),
+        ({"AGENT_APP_AUTH": "none,oidc"}, "say one of the two"),
+        ({"AGENT_APP_AUTH": "basic"}, "'none', 'api-key' or 'oidc'"),
+        ({"AGENT_APP_OIDC_ISSUER": "https://issuer.example.com"}, "AGENT_APP_OIDC_AUDIENCE"),
+        ({"AGENT_APP_OIDC_ISSUER": "http://issuer.example.com"}, "this machine's own addresses alone"),
+        ({"AGENT_APP_OIDC_ALGORITHMS": "HS256"}, "'RS256'"),
     ],
 )
 def test_authentication_is_off_in_local_alone(
@@ -125,3 +154,39 @@ def test_authentication_is_off_in_local_alone(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=says):
         Settings.load()
+
+
+@pytest.mark.parametrize("environment", ["prod", "local"])
+def test_the_service_starts_for_anybody_in_local_alone(
+    environment: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(settings: Settings) -> None:
+        raise SettingsError("it began to start")
+
+    monkeypatch.setattr("agent_app.service.opened", opened)
+    monkeypatch.setattr("agent_app.telemetry.logs.configure", lambda *_: None)
+    monkeypatch.setenv("AGENT_APP_ENVIRONMENT", environment)
+    assert main(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    if environment == "local":
+        assert "began to start" in said
+    else:
+        for name in ("AGENT_APP_API_KEYS_SECRET_ARN", "AGENT_APP_OIDC_ISSUER", "'prod'"):
+            assert name in said
+
+
+async def test_an_answer_that_does_not_come_holds_up_nobody_whose_key_is_known() -> None:
+    now = 0.0
+
+    async def read() -> Mapping[str, SecretStr]:
+        if now:
+            await asyncio.Event().wait()
+        return {"ada": SecretStr(ADA)}
+
+    held = ApiKeys(read, 300, clock=lambda: now)
+    await held.load()
+    now = 1000
+    assert await held.owner(ADA) == "ada"
+    now = 1011
+    assert await held.owner(ADA) == "ada"

@@ -51,6 +51,7 @@ async def test_an_owner_lists_and_deletes_its_own_sessions_alone() -> None:
             for owner, session in (("me", "one"), ("me", "two"), ("you", "one")):
                 await store.append(Place(owner, session), _said("hello"))
             assert [known.session for known in await store.sessions("me", 9)] == ["two", "one"]
+            assert {known.title for known in await store.sessions("me", 9)} == {"hello"}
             assert await store.delete(Place("me", "one"))
             assert not await store.delete(Place("me", "one"))
             assert [known.session for known in await store.sessions("me", 9)] == ["two"]

@@ -109,11 +109,12 @@ def aws(environment: Environment, service: str, region: str | None = None) -> An
         )
 
 
-def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A JSON request on loopback: POST with a body, GET without."""
+def call(url: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> dict[str, Any]:
+    """A JSON request on loopback: POST with a body, GET without; by an API key where there is one."""
     assert url.startswith("http://127.0.0.1:")
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
+    allowed = {} if key is None else {"authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, data=data, headers={"content-type": "application/json", **allowed})
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)

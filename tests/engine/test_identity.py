@@ -37,8 +37,10 @@ def key(name: str) -> str:
 
 
 QUEUE, OTHER_QUEUE = arn("sqs", "support-tasks"), arn("sqs", "billing-tasks")
-CACHE, DATABASE, LLM, OTHER_SECRET = (
-    arn("secretsmanager", f"secret:{name}-AbCdEf") for name in ("cache", "database", "llm", "billing-llm")
+DEAD_LETTERS = f"{QUEUE}-dead-letters"
+CACHE, DATABASE, LLM, API_KEYS, OTHER_SECRET = (
+    arn("secretsmanager", f"secret:{name}-AbCdEf")
+    for name in ("cache", "database", "llm", "api-keys", "billing-llm")
 )
 BUCKET = "arn:aws:s3:::artifacts"
 CLUSTER = arn("eks", "cluster/agents")
@@ -46,10 +48,18 @@ OIDC = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.{REGION}.amazonaws.com/id
 CONNECTED: dict[str, Any] = {
     "cache": {"url": "rediss://cache:6379/0", "secret_arn": CACHE, "secret_kms_key_arn": key("data")},
     "database": {"url": "postgresql://db/agents", "secret_arn": DATABASE, "secret_kms_key_arn": key("data")},
-    "queue": {"url": "https://sqs/q", "arn": QUEUE, "kms_key_arn": key("queue")},
+    "queue": {
+        "url": "https://sqs/q",
+        "arn": QUEUE,
+        "kms_key_arn": key("queue"),
+        "dead_letter_url": "https://sqs/q-dead-letters",
+        "dead_letter_arn": DEAD_LETTERS,
+    },
     "bucket": {"name": "artifacts", "arn": BUCKET, "kms_key_arn": key("bucket")},
     "llm_secret_arn": LLM,
     "llm_secret_kms_key_arn": key("llm"),
+    "api_keys_secret_arn": API_KEYS,
+    "api_keys_secret_kms_key_arn": key("api-keys"),
 }
 UNCONNECTED: dict[str, Any] = dict.fromkeys(CONNECTED)
 
@@ -87,7 +97,8 @@ def trust(recorded: Recorded) -> str:
                 "GetQueueAttributes",
             )
         ],
-        *[("secretsmanager:GetSecretValue", secret, {}) for secret in (CACHE, DATABASE, LLM)],
+        ("sqs:SendMessage", DEAD_LETTERS, {}),
+        *[("secretsmanager:GetSecretValue", secret, {}) for secret in (CACHE, DATABASE, LLM, API_KEYS)],
         *[
             (f"s3:{action}", f"{BUCKET}/support/reports/1.pdf", {})
             for action in ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
@@ -98,6 +109,7 @@ def trust(recorded: Recorded) -> str:
         ("kms:GenerateDataKey", key("queue"), {"kms__ViaService": f"sqs.{REGION}.amazonaws.com"}),
         ("kms:Decrypt", key("data"), {"kms__ViaService": f"secretsmanager.{REGION}.amazonaws.com"}),
         ("kms:Decrypt", key("llm"), {"kms__ViaService": f"secretsmanager.{REGION}.amazonaws.com"}),
+        ("kms:Decrypt", key("api-keys"), {"kms__ViaService": f"secretsmanager.{REGION}.amazonaws.com"}),
         ("kms:GenerateDataKey", key("bucket"), {"kms__ViaService": f"s3.{REGION}.amazonaws.com"}),
     ],
 )
@@ -112,8 +124,11 @@ def test_a_fleet_may_do_what_its_work_needs(
     [
         ("sqs:ReceiveMessage", OTHER_QUEUE, {}),
         ("sqs:SendMessage", OTHER_QUEUE, {}),
-        ("sqs:SendMessage", f"{QUEUE}-dead-letters", {}),
-        ("sqs:ReceiveMessage", f"{QUEUE}-dead-letters", {}),
+        ("sqs:SendMessage", f"{OTHER_QUEUE}-dead-letters", {}),
+        ("sqs:ReceiveMessage", DEAD_LETTERS, {}),
+        ("sqs:DeleteMessage", DEAD_LETTERS, {}),
+        ("sqs:PurgeQueue", DEAD_LETTERS, {}),
+        ("secretsmanager:PutSecretValue", API_KEYS, {}),
         ("sqs:DeleteQueue", QUEUE, {}),
         ("sqs:PurgeQueue", QUEUE, {}),
         ("sqs:SetQueueAttributes", QUEUE, {}),
@@ -281,6 +296,22 @@ def test_a_provider_that_is_made_in_the_same_program_is_as_good() -> None:
             "without * or ?",
         ),
         ({"cluster_name": "c", "llm_secret_kms_key_arn": "alias/mine"}, "not an alias"),
+        (
+            {"cluster_name": "c", "api_keys_secret_arn": arn("secretsmanager", "secret:*")},
+            "api_keys_secret_arn: ",
+        ),
+        (
+            {
+                "cluster_name": "c",
+                "queue": {
+                    "url": "u",
+                    "arn": QUEUE,
+                    "dead_letter_url": "u",
+                    "dead_letter_arn": arn("sqs", "*"),
+                },
+            },
+            "queue.dead_letter_arn: ",
+        ),
         ({"cluster_name": "c", "bucket": {"name": "b", "arn": BUCKET, "prefix": "*"}}, "without a star"),
         ({"cluster_name": "c", "bucket": {"name": "b", "arn": BUCKET, "prefix": "/a"}}, "end in a slash"),
         ({"oidc_provider_arn": "https://oidc.eks"}, "an IAM OIDC provider's ARN"),
@@ -299,7 +330,9 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9]", fullmatch=True)
 
 @given(
     name=NAMES,
-    wanted=st.sets(st.sampled_from(sorted({*CONNECTED} - {"llm_secret_kms_key_arn"}))),
+    wanted=st.sets(
+        st.sampled_from([name for name in sorted(CONNECTED) if not name.endswith("_kms_key_arn")])
+    ),
     keys=st.booleans(),
 )
 @settings(max_examples=30, deadline=None)
@@ -310,8 +343,9 @@ def test_no_statement_has_a_star_where_a_name_is_known(name: str, wanted: set[st
         if isinstance(value, dict) and not keys:
             value = {field: item for field, item in value.items() if "kms" not in field}
         chosen[connection] = value
-    if "llm_secret_arn" in wanted and keys:
-        chosen["llm_secret_kms_key_arn"] = CONNECTED["llm_secret_kms_key_arn"]
+    for secret in ("llm_secret", "api_keys_secret"):
+        if f"{secret}_arn" in wanted and keys:
+            chosen[f"{secret}_kms_key_arn"] = CONNECTED[f"{secret}_kms_key_arn"]
     recorded = record(lambda: FleetRole(name, {"cluster_name": "agents", **chosen}) and None)
     documents = [recorded.one(ROLE).inputs["assumeRolePolicy"]]
     documents += [item.inputs["policy"] for item in recorded.of(POLICY)]
@@ -359,8 +393,9 @@ def credentials(policy: str, trust: str) -> Iterator[dict[str, str]]:
 
 def test_with_the_roles_credentials_only_the_fleets_own_queue_answers(credentials: dict[str, str]) -> None:
     admin = boto3.client("sqs", region_name=REGION)
-    own, other = (
-        admin.create_queue(QueueName=name.rsplit(":", 1)[-1])["QueueUrl"] for name in (QUEUE, OTHER_QUEUE)
+    own, other, dead = (
+        admin.create_queue(QueueName=name.rsplit(":", 1)[-1])["QueueUrl"]
+        for name in (QUEUE, OTHER_QUEUE, DEAD_LETTERS)
     )
 
     @set_initial_no_auth_action_count(0)
@@ -369,7 +404,9 @@ def test_with_the_roles_credentials_only_the_fleets_own_queue_answers(credential
         sqs.send_message(QueueUrl=own, MessageBody="{}")
         (message,) = sqs.receive_message(QueueUrl=own)["Messages"]
         sqs.delete_message(QueueUrl=own, ReceiptHandle=message["ReceiptHandle"])
+        sqs.send_message(QueueUrl=dead, MessageBody="{}")
         for refused in (
+            lambda: sqs.receive_message(QueueUrl=dead),
             lambda: sqs.send_message(QueueUrl=other, MessageBody="{}"),
             lambda: sqs.receive_message(QueueUrl=other),
             lambda: sqs.purge_queue(QueueUrl=own),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import urllib.error
 from pathlib import Path
 
 import psutil
 import pytest
 
-from agent_infra.automation import Environment, UpdateFailed
+from agent_infra.automation import Environment, UpdateFailed, api_key
 from agent_infra.local import fleets
-from tests.engine.conftest import Steps, change_settings, copy_project, end_all
+from tests.engine.conftest import Steps, call, change_settings, copy_project, end_all
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -34,9 +35,23 @@ def test_an_environments_settings_live_their_whole_life_here(name: str, tmp_path
         running = fleets.status(environment.local).fleets
         assert running
         assert all(fleet.ready == fleet.desired for fleet in running.values())
+        key = api_key(environment)
+        for address in first.endpoints.values():
+            with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+                call(f"{address}/v1/chat", {"message": "Hello"})
+            refused.value.close()
+            assert call(f"{address}/v1/chat", {"message": "Hello"}, key=key)["reply"]
+        local = environment.local
+        written = [
+            file
+            for place in (local.state_dir, local.logs_dir, local.manifests_dir)
+            for file in place.rglob("*")
+        ]
+        assert not [file for file in written if file.is_file() and key.encode() in file.read_bytes()]
         steps = Steps()
         assert environment.up(listener=steps).changed == 0, steps.types()
         assert environment.refresh(listener=steps).changed == 0, steps.types()
+        assert api_key(environment) == key
         environment.destroy()
         assert project.settings_file(name).read_bytes() == settings
         assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(p.info["cmdline"])]

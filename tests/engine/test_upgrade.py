@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent_infra.automation import Environment, Project
-from tests.engine.conftest import ROOT, Steps, copy_project, end_all
+from tests.engine.conftest import ROOT, Steps, change_settings, copy_project, end_all
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -29,13 +29,20 @@ def previous_project(to: Path) -> Project:
     project = copy_project(to)
     with zipfile.ZipFile(PREVIOUS) as archive:
         archive.extractall(to / "previous")
-    for name in ("Pulumi.dev.yaml", "Pulumi.prod.yaml"):
-        shutil.copy(to / "previous" / name, to / name)
+    for name in ("dev", "prod"):
+        shutil.copy(to / "previous" / f"Pulumi.{name}.yaml", to)
+        # The processes are today's service, which wants API keys that the previous program did not make.
+        change_settings(project, name, _without_keys)
     program = (to / "previous" / "stacks" / "__main__.py").read_text()
     first = "from __future__ import annotations\n"
     here = f"import sys\nsys.path.insert(0, {str(to / 'previous')!r})\n"
     (to / "stacks" / "__main__.py").write_text(program.replace(first, first + here))
     return project
+
+
+def _without_keys(config: dict[str, Any]) -> None:
+    for fleet in config["agent-infra:fleets"].values():
+        fleet["environment"] = {"AGENT_APP_ENVIRONMENT": "local"}
 
 
 def todays_project(to: Path) -> None:
@@ -63,6 +70,8 @@ def test_an_upgrade_from_the_previous_release_replaces_nothing_that_holds_data(
         environment.up()
         before = ids(environment)
         assert ("aws:s3/bucket:Bucket", "agents-storage") in before
+        keys = ("aws:secretsmanager/secret:Secret", "agents-secrets-support-api-keys")
+        assert keys not in before
         todays_project(tmp_path)
         steps = Steps()
         environment.up(listener=steps)
@@ -71,6 +80,7 @@ def test_an_upgrade_from_the_previous_release_replaces_nothing_that_holds_data(
         after = ids(environment)
         kept = {key: id for key, id in before.items() if key[0] not in HOLDS_NOTHING}
         assert {key: after.get(key) for key in kept} == kept
+        assert keys in after
         assert environment.up().changed == 0
         environment.destroy()
     finally:

@@ -37,6 +37,8 @@ def use(container: Container, stack: Stack, *, read_only: bool = True) -> None:
         assert serve.app.get("/healthz").status_code == 200
         ready = serve.app.get("/readyz")
         assert ready.status_code == 200, ready.text
+        assert serve.app.get("/").is_success
+        assert serve.app.get("/page/main.js").is_success
         assert "hello" in serve.app.say("hello")["reply"]
         serve.app.task_becomes(serve.app.submit({"input": "sum it up"}), "succeeded")
         assert worker.terminate() == 0

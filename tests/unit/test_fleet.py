@@ -44,9 +44,16 @@ def config(recorded: Recorded) -> dict[str, str]:
 CONNECTED = {
     "cache": {"url": "rediss://cache:6379/0", "secret_arn": "arn:cache"},
     "database": {"url": "postgresql://db:5432/agents?sslmode=require", "secret_arn": "arn:db"},
-    "queue": {"url": "https://sqs/q", "arn": "arn:queue"},
+    "queue": {
+        "url": "https://sqs/q",
+        "arn": "arn:queue",
+        "dead_letter_url": "https://sqs/dead",
+        "dead_letter_arn": "arn:dead",
+    },
     "bucket": {"name": "artifacts", "arn": "arn:bucket"},
     "llm_secret_arn": "arn:llm",
+    "api_keys_secret_arn": "arn:keys",
+    "oidc": {"issuer": "https://login.example.com", "audience": "agents", "owner_claim": "email"},
 }
 
 
@@ -156,10 +163,15 @@ def test_the_configuration_says_where_everything_is_and_nothing_secret() -> None
         "AGENT_APP_DATABASE_URL": "postgresql://db:5432/agents?sslmode=require",
         "AGENT_APP_DATABASE_SECRET_ARN": "arn:db",
         "AGENT_APP_QUEUE_URL": "https://sqs/q",
+        "AGENT_APP_DEAD_LETTER_URL": "https://sqs/dead",
         "AGENT_APP_MAX_ATTEMPTS": "5",
         "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
         "AGENT_APP_ARTIFACT_PREFIX": "support/",
         "AGENT_APP_LLM_SECRET_ARN": "arn:llm",
+        "AGENT_APP_API_KEYS_SECRET_ARN": "arn:keys",
+        "AGENT_APP_OIDC_ISSUER": "https://login.example.com",
+        "AGENT_APP_OIDC_AUDIENCE": "agents",
+        "AGENT_APP_OIDC_OWNER_CLAIM": "email",
         "AWS_REGION": "eu-central-1",
     }
 
@@ -185,8 +197,9 @@ def test_the_pods_get_a_role_for_their_connections_alone_where_a_cluster_is_name
     assert (identity["clusterName"], identity["serviceAccount"]) == ("agents", "support")
     policy = json.loads(recorded.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])
     assert [statement["Resource"] for statement in policy["Statement"]] == [
-        ["arn:cache", "arn:db", "arn:llm"],
+        ["arn:cache", "arn:db", "arn:llm", "arn:keys"],
         "arn:queue",
+        "arn:dead",
         "arn:bucket/support/*",
         "arn:bucket",
         "*",
@@ -258,6 +271,10 @@ def test_the_tag_of_an_image_follows_its_sources_and_not_what_builds_leave_behin
         ({"task_timeout": 50_000}, "task_timeout: 50000 is wrong"),
         ({"replica": {}}, "replica: is not known; did you mean 'replicas'?"),
         ({"port": 80}, "port: 80 is wrong"),
+        (
+            {"queue": {"url": "https://sqs/q", "arn": "arn:q", "dead_letter_url": "https://sqs/dead"}},
+            "queue: dead_letter_url and dead_letter_arn are one queue's",
+        ),
         ({"fleet_name": "Support"}, "fleet_name: 'Support' is wrong: say up to 40"),
     ],
 )

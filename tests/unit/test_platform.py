@@ -202,7 +202,8 @@ def test_a_part_that_exists_is_used_and_none_is_made(
     change: dict[str, Any], type: str, variable: str, said: str
 ) -> None:
     recorded = platform("prod", change=change)
-    own = [item for item in recorded.of(type) if item.name != "agents-cache-password"]
+    others = {"agents-cache-password", "agents-secrets-support-api-keys"}
+    own = [item for item in recorded.of(type) if item.name not in others]
     assert own == []
     assert recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"][variable] == said
 
@@ -258,9 +259,59 @@ def test_a_fleets_own_secret_is_its_own_and_comes_before_the_environments() -> N
     recorded = platform("prod", change=fleet(llm_secret="llm", secrets={"llm": {}}))
     names = {item.name for item in recorded.of("aws:secretsmanager/secret:Secret")}
     assert {"agents-secrets-llm", "agents-secrets-support-llm"} <= names
-    assert set(recorded.result["secret_arns"]) == {"llm", "support/llm"}
+    assert set(recorded.result["secret_arns"]) == {"llm", "support/llm", "support/api-keys"}
     config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
     assert config["AGENT_APP_LLM_SECRET_ARN"].endswith("agents-secrets-support-llm")
+
+
+API_KEYS = "agents-secrets-support-api-keys"
+CONFIG = "kubernetes:core/v1:ConfigMap"
+OIDC = {"issuer": "https://login.example.com/realms/a", "audience": "agents", "scope": "agents:use"}
+
+
+def test_outside_local_a_fleet_has_a_first_api_key_that_its_pods_may_read(prod: Recorded) -> None:
+    version = prod.one("aws:secretsmanager/secretVersion:SecretVersion", API_KEYS)
+    assert json.loads(version.inputs["secretString"]) == {"first": "drawn-password"}
+    assert "secretString" in version.secrets
+    assert "secretString" in version.ignore_changes
+    arn = prod.result["api_keys_secret_arns"]["support"]
+    assert prod.one(CONFIG, "support").inputs["data"]["AGENT_APP_API_KEYS_SECRET_ARN"] == arn
+    policy = json.loads(prod.one("aws:iam/rolePolicy:RolePolicy", "support-role").inputs["policy"])
+    (secrets,) = [item for item in policy["Statement"] if item["Sid"] == "Secrets"]
+    assert arn in secrets["Resource"]
+    assert "drawn-password" not in json.dumps(prod.result)
+
+
+def test_in_local_nobody_needs_a_key_unless_one_is_asked_for(local: Recorded) -> None:
+    assert local.result["api_keys_secret_arns"] == {}
+    assert "AGENT_APP_API_KEYS_SECRET_ARN" not in local.one(CONFIG, "support").inputs["data"]
+    asked = platform("local", change=fleet(auth={"api_keys": True}))
+    assert set(asked.result["api_keys_secret_arns"]) == {"support"}
+
+
+@pytest.mark.parametrize(("keys", "both"), [(None, False), (True, True)])
+def test_people_get_in_by_tokens_and_programs_by_keys_where_both_are_said(
+    keys: bool | None, both: bool
+) -> None:
+    recorded = platform("prod", change=fleet(auth={"oidc": OIDC, "api_keys": keys}))
+    data = recorded.one(CONFIG, "support").inputs["data"]
+    assert data["AGENT_APP_OIDC_ISSUER"] == OIDC["issuer"]
+    assert (data["AGENT_APP_OIDC_AUDIENCE"], data["AGENT_APP_OIDC_SCOPE"]) == ("agents", "agents:use")
+    assert "AGENT_APP_OIDC_OWNER_CLAIM" not in data
+    assert ("AGENT_APP_API_KEYS_SECRET_ARN" in data) == both
+
+
+def test_a_secret_of_ones_own_can_hold_the_keys() -> None:
+    auth = {"api_keys_secret": "clients"}
+    recorded = platform("prod", change=fleet(auth=auth, secrets={"clients": {"existing": SECRET_ARN}}))
+    data = recorded.one(CONFIG, "support").inputs["data"]
+    assert data["AGENT_APP_API_KEYS_SECRET_ARN"] == SECRET_ARN
+    assert not [item for item in recorded.resources if item.name == API_KEYS]
+
+
+def test_a_fleet_sends_what_failed_to_its_own_dead_letter_queue(prod: Recorded) -> None:
+    data = prod.one(CONFIG, "support").inputs["data"]
+    assert data["AGENT_APP_DEAD_LETTER_URL"] == prod.result["dead_letter_queue_urls"]["support"]
 
 
 def test_secrets_that_a_fleet_wants_in_kubernetes_are_kept_there_and_become_its_environment() -> None:

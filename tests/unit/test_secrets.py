@@ -57,6 +57,15 @@ def test_the_first_version_of_a_secret_filled_by_hand_is_kept_so_that_no_refresh
     assert stages == ["AWSCURRENT", "agent-infra-first"]
 
 
+def test_a_first_value_is_drawn_once_and_never_told() -> None:
+    recorded = made(Secrets, {**BY_HAND, "generated": {"llm": "first"}})
+    version = recorded.one(VERSION)
+    assert json.loads(version.inputs["secretString"]) == {"first": "drawn-password"}
+    assert "secretString" in version.secrets
+    assert version.ignore_changes == ["secretString", "versionStages"]
+    assert version.inputs["versionStages"] == ["AWSCURRENT", "agent-infra-first"]
+
+
 def test_a_plain_text_is_refused_where_a_secret_belongs_and_not_repeated() -> None:
     assert "sk-1" not in problem({"values": {"llm": "sk-1"}})
     assert "sk-1" not in problem({"agents": {"support": {"llm": "sk-1"}}})
@@ -263,16 +272,21 @@ def test_a_failed_rotation_is_told() -> None:
             "is a key of another region than eu-west-1",
         ),
         ({**BY_HAND, "rotation": {"llms": {"lambda_arn": LAMBDA}}}, "none of the secrets; say one of llm"),
+        ({**BY_HAND, "generated": {"llms": "first"}}, "generated names 'llms', which is none of the secrets"),
+        ({**BY_HAND, "generated": {"llm": "a b"}}, "say up to 64 letters"),
     ],
 )
 def test_what_aws_would_refuse_is_told_with_the_way_out(args: dict[str, Any], said: str) -> None:
     assert said in problem(args)
 
 
-def test_what_the_program_writes_cannot_also_rotate() -> None:
+@pytest.mark.parametrize(
+    "also", [{"rotation": {"llm": {"lambda_arn": LAMBDA}}}, {"generated": {"llm": "first"}}]
+)
+def test_what_the_program_writes_cannot_also_rotate_or_be_drawn(also: dict[str, Any]) -> None:
     def program() -> None:
         given = pulumi.Output.from_input({"OPENAI_API_KEY": "sk-1"})
-        Secrets("it", {"values": {"llm": given}, "rotation": {"llm": {"lambda_arn": LAMBDA}}})
+        Secrets("it", {"values": {"llm": given}, **also})
 
     with pytest.raises(ArgsError, match="would undo each other; say None as its content"):
         record(program)

@@ -190,6 +190,38 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             },
             "fleets.a.secrets.b-c and fleets.a-b.secrets.c would both be the Kubernetes secret 'a-b-c'",
         ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "auth": {"api_keys_secret": "keys"}}}},
+            "fleets.support.auth.api_keys_secret names a secret that `secrets` does not have",
+        ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "auth": {"api_keys": False}}}},
+            "fleets.support.auth says `api_keys: false` and no `oidc`: anybody could ask",
+        ),
+        (
+            {"agent-infra:fleets": {"support": {"image": "a", "secrets": {"api-keys": {}}}}},
+            "add `auth: {api_keys_secret: api-keys}` to use yours",
+        ),
+        (
+            {
+                "agent-infra:secrets": {"keys": {}},
+                "agent-infra:fleets": {
+                    "support": {"image": "a", "auth": {"api_keys": True, "api_keys_secret": "keys"}}
+                },
+            },
+            "fleets.support.auth: `api_keys_secret` names the secret of the keys",
+        ),
+        (
+            {
+                "agent-infra:fleets": {
+                    "support": {
+                        "image": "a",
+                        "auth": {"oidc": {"issuer": "http://login.example.com", "audience": "agents"}},
+                    }
+                }
+            },
+            "fleets.support.auth.oidc.issuer: 'http://login.example.com' is wrong: say the issuer's URL",
+        ),
         ({"agent-infra:clients": {"bastion": "bastion"}}, "say a security group's id, such as sg-"),
         ({"agent-infra:cluster": {"version": 1.34}}, "put it in quotes"),
         ({"agent-infra:protect": "maybe"}, "agent-infra:protect: 'maybe' is wrong: it must be true or false"),
@@ -227,6 +259,7 @@ def test_all_problems_are_told_at_once() -> None:
         {"agent-infra:fleets": {"a": {"image": "a", "secret_environment": {"KEY": "sk-hidden"}}}},
         {"agent-infra:fleets": {"a": {"image": "a", "llm_secret": "sk-hidden"}}},
         {"agent-infra:fleets": {"a": {"image": "a", "synced_secrets": "sk-hidden"}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "auth": {"api_keys_secret": "sk-hidden"}}}},
         {"agent-infra:cache": {"existing": {"url": "rediss://:sk-hidden@host:6379"}}},
         {"agent-infra:cache": "rediss://:sk-hidden@host:6379"},
         {"agent-infra:database": {"existing": {"url": "postgresql://host/db?password=sk-hidden"}}},

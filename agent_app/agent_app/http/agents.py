@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from agent_app.agents.agent import Streaming
 from agent_app.agents.runs import Runs
-from agent_app.problems import PROBLEMS
+from agent_app.problems import may
 from agent_app.tasks.policy import Policy
 
 
@@ -26,12 +26,29 @@ class AgentInList(BaseModel):
 class Agents(BaseModel):
     """The first one answers where none is named."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "agents": [
+                        {
+                            "name": "assistant",
+                            "description": "Talks, and remembers.",
+                            "model": "gpt-5-mini",
+                            "streams": True,
+                            "timeout": 300,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
     agents: list[AgentInList]
 
 
 def router(policies: Mapping[str, Policy], runs: Runs) -> APIRouter:
     """GET /v1/agents."""
-    routes = APIRouter(prefix="/v1/agents", tags=["agents"], responses=PROBLEMS)
+    routes = APIRouter(prefix="/v1/agents", tags=["agents"], responses=may())
     known = [
         AgentInList(
             name=policy.name,
@@ -43,7 +60,7 @@ def router(policies: Mapping[str, Policy], runs: Runs) -> APIRouter:
         for policy in policies.values()
     ]
 
-    @routes.get("")
+    @routes.get("", operation_id="listAgents")
     async def agents() -> Agents:
         return Agents(agents=known)
 

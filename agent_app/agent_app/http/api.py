@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, Response
 
 from agent_app import __version__, problems
-from agent_app.http import agents, chat, sessions, tasks, usage
+from agent_app.http import agents, chat, openapi, page, probes, sessions, tasks, usage
 from agent_app.http.auth import Authenticated
 from agent_app.http.middleware import Limited, Observed
+from agent_app.http.request_limits import RateLimited
 from agent_app.http.traced import Traced
-from agent_app.problems import Problem, ProblemDocument, answer
 from agent_app.service import Service
 
 
@@ -25,9 +23,10 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         openapi_url=None if probes_only else "/openapi.json",
         docs_url=None,  # the pages load their scripts from somebody else's server
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
     )
     problems.register(app)
-    _probes(app, service)
+    app.include_router(probes.router(service.settings.fleet, service.health, service.metrics))
     if not probes_only:
         app.include_router(chat.router(service.chat))
         app.include_router(agents.router(service.policies, service.runs))
@@ -35,42 +34,18 @@ def create(service: Service, *, probes_only: bool = False) -> FastAPI:
         app.include_router(tasks.router(service.submission))
         access = service.runs.access
         app.include_router(usage.router(service.settings, access.ledger, access.budget, service.policies))
-        app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's docs say
-    if service.api_keys is not None:
-        app.add_middleware(Authenticated, keys=service.api_keys)
+        if service.settings.page:
+            page.add(app)
+        guarded = service.guard is not None
+        app.openapi = functools.cache(  # type: ignore[method-assign]  # as FastAPI's docs say
+            lambda: openapi.document(app, guarded=guarded)
+        )
+    if service.request_limits is not None:
+        app.add_middleware(RateLimited, limits=service.request_limits, metrics=service.metrics)
+    if service.guard is not None:
+        app.add_middleware(Authenticated, guard=service.guard)
     app.add_middleware(Limited, limit=service.settings.max_body_bytes)
     app.add_middleware(Observed, metrics=service.metrics)
     if service.traces.on:
         app.add_middleware(Traced, traces=service.traces)
     return app
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"]["ProblemDocument"] = document
-        app.openapi_schema = schema
-    return app.openapi_schema
-
-
-def _probes(app: FastAPI, service: Service) -> None:
-    @app.get("/healthz", tags=["probes"])
-    async def healthz() -> dict[str, str]:
-        """The process is alive; says nothing of what it depends on."""
-        return {"status": "ok", "fleet": service.settings.fleet, "version": __version__}
-
-    @app.get("/readyz", tags=["probes"], responses={503: problems.PROBLEMS[503]})
-    async def readyz() -> Response:
-        """Whether requests can be answered; `degraded` where something is away that they can do without."""
-        checks = await service.health.run()
-        wrong = service.health.fatal(checks)
-        if wrong:
-            return answer(Problem(503, f"Not ready: {'; '.join(wrong)}.", checks=checks))
-        status = "ready" if set(checks.values()) <= {"ok"} else "degraded"
-        return JSONResponse({"status": status, "checks": checks})
-
-    @app.get("/metrics", tags=["probes"])
-    async def metrics() -> Response:
-        """For Prometheus."""
-        return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

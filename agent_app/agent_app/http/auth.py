@@ -1,107 +1,89 @@
-"""Lets in who has an API key; the key's name owns what is made with it."""
+"""Lets in who has an API key or a token, and tells whose the request is."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agent_app.http.api_keys import ApiKeys
 from agent_app.problems import Problem, answer
-from agent_app.settings import SettingsError
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from agent_app.http.oidc import Tokens
 
 #: What needs no key: probes, metrics and the OpenAPI document say nothing of what anybody said.
-_GUARDED = "/v1/"
-SHORTEST_KEY = 20
-#: An unknown key makes the secret be read again, but no more often than this: it may be a new one.
-_SOONEST_SECONDS = 10.0
-
-Read = Callable[[], Awaitable[Mapping[str, SecretStr]]]
+GUARDED = "/v1/"
 
 
-class ApiKeys:
-    """The keys by their SHA-256, read from the secret again now and then, so that it can be rotated."""
+class Guard:
+    """Knows the owner of a request by its API key, its token, or either."""
 
-    def __init__(self, read: Read, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._read = read
-        self._seconds = seconds
-        self._clock = clock
-        self._names: dict[bytes, str] = {}
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+    def __init__(self, keys: ApiKeys | None = None, tokens: Tokens | None = None) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        kinds = (("API key", "<key>", keys), ("token", "<token>", tokens))
+        self._wanted = " or ".join(kind for kind, _, used in kinds if used)
+        self._send = " or ".join(f"`Authorization: Bearer {what}`" for _, what, used in kinds if used)
 
-    async def load(self) -> None:
-        """Reads the keys.
+    async def owner(self, headers: Headers) -> str:
+        """Whose request it is.
 
         Raises:
-            SettingsError: there is none, or one is too short to be safe.
-            SecretError: the secret cannot be read.
+            Problem: 401 without a key or token that holds, 403 without the scope, 503 without the issuer.
         """
-        keys = await self._read()
-        short = sorted(name for name, key in keys.items() if len(key.get_secret_value()) < SHORTEST_KEY)
-        if not keys or short:
-            wrong = f"the keys of {', '.join(short)} are shorter" if short else "it holds no key"
-            raise SettingsError(
-                f"AGENT_APP_API_KEYS_SECRET_ARN names the API keys, but {wrong}: it must be a "
-                f"JSON object of names and keys of {SHORTEST_KEY} characters or more."
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        bearer = bearer.strip() if scheme.lower() == "bearer" else ""
+        if bearer and self._tokens is not None:
+            if self._keys is None:
+                return await self._tokens.owner(bearer)
+            if _is_like_a_token(bearer):
+                # A key that looks so is one that is known: others would have the secret read in vain.
+                return await self._keys.known(bearer) or await self._tokens.owner(bearer)
+        key = bearer or headers.get("x-api-key")
+        if not key or self._keys is None:
+            raise Problem(
+                401,
+                f"There is no {self._wanted} in the request: send {self._send}.",
+                headers={"WWW-Authenticate": "Bearer"},
             )
-        self._names = {_digest(key.get_secret_value()): name for name, key in keys.items()}
-        self._read_at = self._clock()
-
-    async def owner(self, key: str) -> str | None:
-        """The name of the key; None if there is no such key."""
-        digest = _digest(key)
-        found = self._names.get(digest)
-        age = self._clock() - self._read_at
-        if age < (_SOONEST_SECONDS if found is None else self._seconds):
-            return found
-        async with self._reading:
-            if self._clock() - self._read_at >= _SOONEST_SECONDS:
-                self._read_at = self._clock()
-                try:
-                    await self.load()
-                except Exception as error:  # noqa: BLE001 (the keys that are known go on holding)
-                    log.warning("the API keys could not be read again", reason=type(error).__name__)
-        return self._names.get(digest)
+        owner = await self._keys.owner(key)
+        if owner is None:
+            raise invalid("The API key does not hold")
+        return owner
 
 
 class Authenticated:
-    """Refuses requests under /v1/ without a key that holds; tells the others whose they are."""
+    """Refuses requests under /v1/ whose owner is not known; tells the others whose they are."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
-        self._keys = keys
+        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_GUARDED):
+        if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        key = _presented(Headers(scope=scope))
-        owner = None if key is None else await self._keys.owner(key)
-        if owner is None:
-            said = "There is no API key in the request" if key is None else "The API key does not hold"
-            response = answer(Problem(401, f"{said}: send one as `Authorization: Bearer <key>`."))
-            response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, send)
+        try:
+            owner = await self._guard.owner(Headers(scope=scope))
+        except Problem as problem:
+            await answer(problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["owner"] = owner
         with structlog.contextvars.bound_contextvars(owner=owner):
             await self._app(scope, receive, send)
 
 
-def _presented(headers: Headers) -> str | None:
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return key.strip()
-    return headers.get("x-api-key") or None
+def invalid(reason: str) -> Problem:
+    """401 for a key or token that does not hold."""
+    return Problem(
+        401,
+        f"{reason}: get a new one.",
+        headers={"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{reason}"'},
+    )
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def _is_like_a_token(text: str) -> bool:
+    return text.startswith("eyJ") and text.count(".") == 2

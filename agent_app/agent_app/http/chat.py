@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Header
@@ -15,12 +15,13 @@ from opentelemetry.trace import get_current_span
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents import agent as agents
 from agent_app.agents.agent import Agent, Streaming
 from agent_app.agents.context import Context, Message, Tally
 from agent_app.agents.runs import Runs
 from agent_app.http.owner import Owner
-from agent_app.problems import PROBLEMS, Problem, document, translated
+from agent_app.problems import Problem, document, may, translated
 from agent_app.settings import Settings
 from agent_app.state.history import Place, Store, window
 from agent_app.tasks.policy import Policy
@@ -31,6 +32,14 @@ log = structlog.get_logger(__name__)
 
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["trip-to-rome"])]
 _EVENTS = "text/event-stream"
+_REPLY: Final[dict[str, JsonValue]] = {
+    "session_id": "trip-to-rome",
+    "agent": "assistant",
+    "reply": "A heron is a bird.",
+    "output": None,
+    "model": "gpt-5-mini",
+    "usage": {"input_tokens": 23, "output_tokens": 6, "cost_micros": 18},
+}
 
 
 class ChatRequest(BaseModel):
@@ -57,12 +66,20 @@ class Usage(BaseModel):
 class ChatReply(BaseModel):
     """The answer, and by which model; `output` where the agent answers with more than a text."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_REPLY]})
     session_id: str
     agent: str
     reply: str
     output: Any = None
     model: str
     usage: Usage
+
+
+class Delta(BaseModel):
+    """A piece of the answer, as the event `delta` tells it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "A heron is "}]})
+    text: str
 
 
 class Chat:
@@ -109,7 +126,7 @@ class Chat:
 
     def _begun(self, owner: str, request: ChatRequest) -> tuple[Place, str, Agent]:
         name = request.agent or next(iter(self._policies))
-        _storable(request.message)
+        storable.check(request.message, "#/message")
         agent = agents.check(self._known, name, request.message)
         return Place(owner, request.session_id or uuid.uuid4().hex), name, agent
 
@@ -137,7 +154,7 @@ class Chat:
         self, place: Place, name: str, message: str, output: JsonValue, tally: Tally
     ) -> ChatReply:
         # A vendor may answer with what Postgres cannot keep.
-        text = _text(output).replace("\x00", "")
+        text = storable.text(_text(output))
         await self._store.append(place, [Message("user", message), Message("assistant", text)])
         usage = Usage(
             input_tokens=tally.input_tokens, output_tokens=tally.output_tokens, cost_micros=tally.cost_micros
@@ -154,13 +171,9 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=PROBLEMS)
-    events = {
-        "description": "The answer; as events `delta` {text}, then `done` (this schema) or `error`",
-        "content": {_EVENTS: {"schema": {"type": "string"}}},
-    }
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 502, 504))
 
-    @routes.post("/chat", response_model=ChatReply, responses={200: events})
+    @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(
         request: ChatRequest, owner: Owner, accept: Annotated[str | None, Header()] = None
     ) -> Response:
@@ -172,6 +185,35 @@ def router(chat: Chat) -> APIRouter:
         return Response(reply.model_dump_json(), media_type="application/json")
 
     return routes
+
+
+def _described_events() -> dict[str, Any]:
+    kinds = {"delta": "Delta", "done": "ChatReply", "error": "ProblemDocument"}
+    # OpenAPI 3.1 has no word for a stream of events: as in 3.2's `itemSchema`, this is of each of them.
+    events = [
+        {
+            "type": "object",
+            "properties": {
+                "event": {"const": name},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": f"#/components/schemas/{kind}"},
+                },
+            },
+            "required": ["event", "data"],
+        }
+        for name, kind in kinds.items()
+    ]
+    described = "Each event: `delta`, a piece of the answer; at last `done`, the whole of it, or `error`"
+    examples = {
+        name: {"value": {"event": name, "data": to_json(data).decode()}}
+        for name, data in (("delta", {"text": "A heron is "}), ("done", _REPLY))
+    }
+    return {
+        "description": "The answer, whole; or as it is being said",
+        "content": {_EVENTS: {"schema": {"description": described, "oneOf": events}, "examples": examples}},
+    }
 
 
 async def _told(chat: Chat, owner: str, request: ChatRequest) -> AsyncIterator[bytes]:
@@ -196,9 +238,3 @@ def _event(name: str, data: Any) -> bytes:
 
 def _text(output: JsonValue) -> str:
     return output if isinstance(output, str) else to_json(output).decode()
-
-
-def _storable(message: str) -> None:
-    # JSON can carry both, Postgres' text neither.
-    if "\x00" in message or any("\ud800" <= letter <= "\udfff" for letter in message):
-        raise Problem(422, "body #/message: it must be Unicode text without NUL and lone surrogates.")

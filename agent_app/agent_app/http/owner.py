@@ -14,5 +14,5 @@ async def _owner(request: Request) -> str:
     return owner
 
 
-#: The API key's name or the OIDC subject; `anonymous` where authentication is off.
+#: The API key's name, or `oidc:` and the token's subject; `anonymous` where authentication is off.
 Owner = Annotated[str, Depends(_owner)]

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from agent_app.http.chat import SessionId
 from agent_app.http.owner import Owner
-from agent_app.problems import PROBLEMS, Problem
+from agent_app.problems import Problem, may
 from agent_app.state.history import Place, Store
 
 
@@ -26,14 +26,28 @@ class SaidMessage(BaseModel):
 class Session(BaseModel):
     """The newest messages of a session, the oldest of them first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "session_id": "trip-to-rome",
+                    "messages": [
+                        {"role": "user", "content": "Hello", "turn": 1, "at": "2026-11-24T06:00:00Z"},
+                        {"role": "assistant", "content": "Hi.", "turn": 1, "at": "2026-11-24T06:00:01Z"},
+                    ],
+                }
+            ]
+        }
+    )
     session_id: str
     messages: list[SaidMessage]
 
 
 class SessionInList(BaseModel):
-    """A session without its messages."""
+    """A session without its messages; its title is how the first one begins."""
 
     session_id: str
+    title: str
     turns: int
     created_at: datetime
     updated_at: datetime
@@ -42,19 +56,37 @@ class SessionInList(BaseModel):
 class Sessions(BaseModel):
     """Who asks' own sessions, the one used last first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "sessions": [
+                        {
+                            "session_id": "trip-to-rome",
+                            "title": "Hello",
+                            "turns": 1,
+                            "created_at": "2026-11-24T06:00:00Z",
+                            "updated_at": "2026-11-24T06:00:01Z",
+                        }
+                    ]
+                }
+            ]
+        }
+    )
     sessions: list[SessionInList]
 
 
 def router(store: Store) -> APIRouter:
     """GET /v1/sessions, GET and DELETE /v1/sessions/{id}."""
-    routes = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=PROBLEMS)
+    routes = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=may())
 
-    @routes.get("")
+    @routes.get("", operation_id="listSessions")
     async def sessions(owner: Owner, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Sessions:
         return Sessions(
             sessions=[
                 SessionInList(
                     session_id=item.session,
+                    title=item.title,
                     turns=item.turns,
                     created_at=item.created_at,
                     updated_at=item.updated_at,
@@ -63,7 +95,7 @@ def router(store: Store) -> APIRouter:
             ]
         )
 
-    @routes.get("/{session_id}")
+    @routes.get("/{session_id}", operation_id="getSession", responses=may(404))
     async def session(
         session_id: Annotated[SessionId, Path()],
         owner: Owner,
@@ -78,7 +110,7 @@ def router(store: Store) -> APIRouter:
         ]
         return Session(session_id=session_id, messages=said)
 
-    @routes.delete("/{session_id}", status_code=204)
+    @routes.delete("/{session_id}", status_code=204, operation_id="deleteSession", responses=may(404))
     async def delete(session_id: Annotated[SessionId, Path()], owner: Owner) -> None:
         if not await store.delete(Place(owner, session_id)):
             raise _missing(session_id)

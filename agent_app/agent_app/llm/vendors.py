@@ -54,15 +54,24 @@ def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
         return built_in()
     if vendor == "openai":
         from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.profiles.openai import OpenAIModelProfile
         from pydantic_ai.providers.openai import OpenAIProvider
 
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=_openai(settings, keys)))
-    from anthropic import AsyncAnthropic
+        # OpenAI says why an answer ends; of those who only speak like it, some do not.
+        ends = OpenAIModelProfile(
+            openai_chat_streaming_requires_finish_reason=settings.openai_base_url is None
+        )
+        provider = OpenAIProvider(openai_client=_openai(settings, keys))
+        return OpenAIChatModel(name, provider=provider, profile=ends)
+    from anthropic import AsyncAnthropic, DefaultAioHttpClient
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     anthropic = AsyncAnthropic(
-        api_key=_value(keys.anthropic), base_url=_value(settings.anthropic_base_url), max_retries=0
+        api_key=_value(keys.anthropic),
+        base_url=_value(settings.anthropic_base_url),
+        max_retries=0,
+        http_client=DefaultAioHttpClient(),
     )
     return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=anthropic))
 
@@ -87,10 +96,9 @@ def build_embedding(vendor: str, name: str, settings: Settings, keys: LlmKeys) -
 
 
 def _openai(settings: Settings, keys: LlmKeys) -> AsyncOpenAI:
-    from openai import AsyncOpenAI
+    from agent_app.llm.openai_client import openai_client
 
-    base_url = _value(settings.openai_base_url)
-    return AsyncOpenAI(api_key=_value(keys.openai), base_url=base_url, max_retries=0)
+    return openai_client(_value(keys.openai), _value(settings.openai_base_url))
 
 
 async def close(model: Model | EmbeddingModel) -> None:

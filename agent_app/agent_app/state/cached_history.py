@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from agent_app.agents.context import Message
-from agent_app.state.history import Entry, Known, Place
+from agent_app.state.history import Entry, Known, Place, known
 from agent_app.state.postgres_history import PostgresStore
 from agent_app.telemetry.metrics import Metrics
 
@@ -74,7 +75,7 @@ class RedisStore:
     async def sessions(self, owner: str, limit: int) -> Sequence[Known]:
         names = await self._redis.zrevrange(self._index(owner), 0, limit - 1)
         said = [(str(name), await self.recent(Place(owner, str(name)), self._keep)) for name in names]
-        return [Known(name, its[-1].turn, its[0].at, its[-1].at) for name, its in said if its]
+        return [known(name, its) for name, its in said if its]
 
     async def delete(self, place: Place) -> bool:
         await self._redis.zrem(self._index(place.owner), place.session)
@@ -110,10 +111,9 @@ class CachedStore:
     async def recent(self, place: Place, limit: int) -> list[Entry]:
         if limit > self._keep:
             return await self._durable.recent(place, limit)
-        turns = await self._durable.turns(place)
+        turns, copy = await asyncio.gather(self._durable.turns(place), self._copy(place))
         if not turns:
             return []
-        copy = await self._copy(place)
         if copy and copy[-1].turn == turns:
             return copy[-limit:]
         entries = await self._durable.recent(place, self._keep)

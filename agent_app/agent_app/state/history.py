@@ -36,6 +36,12 @@ class Known:
     turns: int
     created_at: datetime
     updated_at: datetime
+    #: How the first message that is kept begins.
+    title: str = ""
+
+
+#: Characters of a session's title.
+TITLE = 80
 
 
 class Store(Protocol):
@@ -66,6 +72,12 @@ def window(entries: Sequence[Entry], budget: int) -> list[Entry]:
     return list(entries[first:])
 
 
+def known(session: str, entries: Sequence[Entry]) -> Known:
+    """The session that has these entries, of which there is one at least."""
+    first, last = entries[0], entries[-1]
+    return Known(session, last.turn, first.at, last.at, first.message.content[:TITLE])
+
+
 class MemoryStore:
     """Sessions in this process alone."""
 
@@ -87,7 +99,7 @@ class MemoryStore:
 
     async def sessions(self, owner: str, limit: int) -> Sequence[Known]:
         ours = [(place, said) for place, said in reversed(self._sessions.items()) if place.owner == owner]
-        return [Known(place.session, said[-1].turn, said[0].at, said[-1].at) for place, said in ours[:limit]]
+        return [known(place.session, said) for place, said in ours[:limit]]
 
     async def delete(self, place: Place) -> bool:
         return self._sessions.pop(place, None) is not None

