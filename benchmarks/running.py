@@ -59,6 +59,7 @@ def _everything(vendor: str, traces: str) -> dict[str, str]:
         "AGENT_APP_LLM_REQUESTS_PER_MINUTE": "1000000",
         "AGENT_APP_LLM_TOKENS_PER_MINUTE": "10000000000",
         "AGENT_APP_MONTHLY_BUDGET_USD": "1000000",
+        "AGENT_APP_REQUESTS_PER_MINUTE": "1000000",
         "OTEL_EXPORTER_OTLP_ENDPOINT": traces,
     }
 
