@@ -31,7 +31,7 @@ def bodies(kind: str, run: str) -> Iterator[bytes]:
 
     Args:
         kind: `plain` is a message alone; `sessions` one in a session, a new one every TURNS turns; `openai` a
-            chat completion; `same` the same message each time.
+            chat completion; `task` a task; `same` the same message each time.
         run: told apart from other runs by this.
     """
     for number in itertools.count():
@@ -40,13 +40,15 @@ def bodies(kind: str, run: str) -> Iterator[bytes]:
         if kind == "sessions":
             generation, place = divmod(number, _SESSIONS)
             body["session_id"] = f"{run}-{generation // TURNS}-{place}"
+        elif kind == "task":
+            body = {"agent": "assistant", "input": message}
         elif kind == "openai":
             body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": message}]}
         yield json.dumps(body).encode()
 
 
 class Load:
-    """Asks one address; `taken` has the seconds of those that were answered with 200."""
+    """Asks one address; `taken` has the seconds of those that were answered."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, bodies: Iterator[bytes]) -> None:
         self.taken: list[float] = []
@@ -63,7 +65,7 @@ class Load:
         except aiohttp.ClientError as error:
             status = 0
             print(f"no answer: {error!r}", file=sys.stderr)
-        if status == 200:
+        if status in {200, 202}:
             self.taken.append(time.perf_counter() - due)
         else:
             self.failed += 1
@@ -80,11 +82,14 @@ class Load:
             task.add_done_callback(asking.discard)
         await asyncio.gather(*asking)
 
-    async def at_once(self, many: int, seconds: float) -> None:
-        end = time.perf_counter() + seconds
+    async def at_once(self, many: int, seconds: float, count: int | None) -> None:
+        end, numbers = (
+            time.perf_counter() + seconds,
+            iter(itertools.count() if count is None else range(count)),
+        )
 
         async def keep_asking() -> None:
-            while (now := time.perf_counter()) < end:
+            while (now := time.perf_counter()) < end and next(numbers, None) is not None:
                 await self.ask(now)
 
         await asyncio.gather(*(keep_asking() for _ in range(many)))
@@ -104,7 +109,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         if options.rate:
             await load.at_rate(options.rate, options.seconds, options.seed)
         else:
-            await load.at_once(options.at_once, options.seconds)
+            await load.at_once(options.at_once, options.seconds, options.count)
         took = time.perf_counter() - began
     return {
         "milliseconds": sorted(round(seconds * 1000, 3) for seconds in load.taken),
@@ -116,13 +121,14 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
-    parser.add_argument("--body", choices=["plain", "sessions", "openai", "same"], default="plain")
+    parser.add_argument("--body", choices=["plain", "sessions", "openai", "task", "same"], default="plain")
     parser.add_argument("--key", help="of a service on loopback, made for this run")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--seed", type=int, default=0)
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--rate", type=float, help="requests a second")
     how.add_argument("--at-once", type=int)
+    parser.add_argument("--count", type=int, help="the most requests, with --at-once")
     print(json.dumps(asyncio.run(run(parser.parse_args()))))
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from agent_app import __version__
+from agent_app import __version__, startup
 from agent_app.settings import Settings, SettingsError
 
 _DESCRIPTION = "The agent service. Its settings are environment variables, AGENT_APP_*."
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         roles.add_parser(role, help=help, description=help)
     role = parser.parse_args(arguments).role
     try:
-        settings = Settings.load()
-        return _run(role, settings)
+        return _run(role, startup.load(role))
     except SettingsError as error:
         sys.stderr.write(f"agent-app: {error}\n")
         return 2

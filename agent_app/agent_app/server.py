@@ -53,16 +53,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """A worker, with the probes on its port; they answer until its last task has ended.
-
-    Raises:
-        SettingsError: the queue or the database is not set.
-    """
-    for name in ("queue_url", "database_url"):
-        if getattr(settings, name) is None:
-            raise SettingsError(
-                f"AGENT_APP_{name.upper()} is not set: `agent-app work` needs a queue and a database."
-            )
+    """A worker, with the probes on its port; they answer until its last task has ended."""
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts, probes_only=True), parts.worker.stop)
 

@@ -110,8 +110,11 @@ def _postgres_answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def postgres_server(directory: Path) -> Iterator[Store]:
-    """A cluster with the superuser `postgres`; its binaries refuse to run as root."""
+def postgres_server(directory: Path, *, durable: bool = False) -> Iterator[Store]:
+    """A cluster with the superuser `postgres`; its binaries refuse to run as root.
+
+    What is committed outlives the process, and with `durable` the machine.
+    """
     binaries = package("pgserver") / "pginstall" / "bin"
     # Under the temporary directory itself: pytest's own is closed to other users.
     root = Path(tempfile.mkdtemp(prefix="agent-app-pg-"))
@@ -128,7 +131,7 @@ def postgres_server(directory: Path) -> Iterator[Store]:
     store = Store(
         name="Postgres",
         port=port,
-        command=[str(binaries / "postgres"), *place, "-F"],
+        command=[str(binaries / "postgres"), *place, *([] if durable else ["-F"])],
         log=directory / "postgres.log",
         answers=lambda: _postgres_answers(port),
         gentle=signal.SIGINT,  # fast: it does not wait for open connections

@@ -47,6 +47,15 @@ def test_a_request_that_is_no_http_is_refused_and_the_connection_closed(served: 
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
 
 
+@pytest.mark.parametrize("piece", [b"y" * 65_536, b"x: y\r\n" * 10_000], ids=["one", "many"])
+def test_headers_without_an_end_are_hung_up_on(served: App, piece: bytes) -> None:
+    with _connect(served) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(piece)
+
+
 def test_what_is_no_http_at_all_is_refused(served: App) -> None:
     assert _raw(served, b"\x16\x03\x01\x02\x00garbage\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 

@@ -16,6 +16,7 @@ from agent_app.llm import budget as budgets
 from agent_app.llm.allotments import PostgresBudget
 from agent_app.llm.budget import BudgetLimits, MemoryBudget, NoBudget, Reservation
 from agent_app.llm.call import BudgetExhausted, Caller, LlmProblem
+from agent_app.llm.clock import Away
 from agent_app.settings import Settings
 from agent_app.settings.agents import AgentType
 from agent_app.telemetry.metrics import Metrics
@@ -213,7 +214,6 @@ async def _execute(engine: AsyncEngine, statement: str) -> None:
 
 def _lose_an_answer(budget: PostgresBudget, *, after: int) -> None:
     """Lets a statement run, and then fails as if its answer had been cut off."""
-    from agent_app.llm import allotments
 
     ask, left = budget._ask, after
 
@@ -223,14 +223,13 @@ def _lose_an_answer(budget: PostgresBudget, *, after: int) -> None:
         left -= 1
         if left < 0:
             budget._ask = ask  # type: ignore[method-assign]
-            raise allotments._Away
+            raise Away
         return answer
 
     budget._ask = deaf  # type: ignore[method-assign]
 
 
 def test_a_statement_that_arrives_after_a_newer_one_changes_nothing(stack: Stack) -> None:
-    from agent_app.llm import allotments
 
     async def program(engine: AsyncEngine) -> None:
         budget = _budget(engine, _limits(monthly_budget_usd="1"), idle=0.0)
@@ -239,7 +238,7 @@ def test_a_statement_that_arrives_after_a_newer_one_changes_nothing(stack: Stack
 
         async def slow(statement: Any, values: Any, *, rows: bool) -> Any:
             late.append((statement, values))
-            raise allotments._Away
+            raise Away
 
         budget._ask = slow  # type: ignore[method-assign]
         await budget.beat()  # gives all back, but that is on its way for long

@@ -26,7 +26,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ThinkingPart
+from pydantic_ai.messages import (
+    BinaryContent,
+    ImageUrl,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ThinkingPart,
+    UserPromptPart,
+)
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
@@ -253,3 +262,16 @@ async def test_what_cannot_be_paid_for_in_advance_is_refused(own: Any) -> None:
 async def test_no_call_goes_past_the_limits(what: str) -> None:
     with pytest.raises(Problem, match=what):
         await getattr(Bench().model(), what)([])
+
+
+@pytest.mark.parametrize(
+    "file", [ImageUrl("https://x/y.png"), BinaryContent(b"\0" * 900_000, media_type="image/png")]
+)
+async def test_what_a_vendor_sees_itself_is_set_aside_as_all_its_model_takes_in(file: Any) -> None:
+    bench = Bench(settings={"monthly_budget_usd": "4.1"}, fate="hangs")
+    asked = [ModelRequest(parts=[UserPromptPart(["what is this?", file])])]
+    call = asyncio.create_task(model_request(bench.model(), asked))
+    await asyncio.sleep(0.02)
+    (stand,) = await bench.budget.standing(ME)
+    call.cancel()
+    assert 2 * 2_000_000 < stand.reserved < 2 * 2_002_000 + 50 * 10

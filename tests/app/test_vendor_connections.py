@@ -30,6 +30,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.app.processes import LOOPBACK
+from tests.app.serving import serving
 from tests.app.stub_llm import StubLlm
 
 KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
@@ -49,11 +50,14 @@ async def _said(runs: Runs) -> str:
     return str(await talk.run("hello", runs.context("assistant", "me", "run")))
 
 
+_SENT = ("authorization", "content-type", "accept", "user-agent", "openai-organization", "x-stainless-lang")
+
+
 class Heard(NamedTuple):
     """A request as it came in."""
 
     target: str
-    authorization: str | None
+    headers: dict[str, str | None]
     body: Any
 
 
@@ -67,7 +71,8 @@ class Listener(StubLlm):
     async def _answer(
         self, request: web.BaseRequest, path: str, body: Any, *about: Any
     ) -> web.StreamResponse:
-        self.heard.append(Heard(request.raw_path, request.headers.get("authorization"), body))
+        headers = {name: request.headers.get(name) for name in _SENT}
+        self.heard.append(Heard(request.raw_path, headers, body))
         return await super()._answer(request, path, body, *about)
 
 
@@ -127,6 +132,17 @@ async def test_the_environments_authority_is_trusted(
             assert await _said(runs)
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"hush"', b'{"error": "hush"}', b'{"choices": null}'])
+async def test_what_is_no_answer_of_openais_is_told_as_that(body: bytes) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    async with serving(answer) as url, _runs(url, "openai:gpt-x") as runs:
+        with pytest.raises(LlmProblem, match="answered what is no answer") as raised:
+            await _said(runs)
+    assert raised.value.status == 502
 
 
 class Weather(BaseModel):

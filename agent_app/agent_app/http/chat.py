@@ -154,7 +154,7 @@ class Chat:
         self, place: Place, name: str, message: str, output: JsonValue, tally: Tally
     ) -> ChatReply:
         # A vendor may answer with what Postgres cannot keep.
-        text = _text(output).replace("\x00", "")
+        text = storable.text(_text(output))
         await self._store.append(place, [Message("user", message), Message("assistant", text)])
         usage = Usage(
             input_tokens=tally.input_tokens, output_tokens=tally.output_tokens, cost_micros=tally.cost_micros

@@ -1,4 +1,4 @@
-"""How long a client may take to send a request: uvicorn itself waits for ever."""
+"""What a client may take, in time and in headers, to send a request: uvicorn itself waits for ever."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import h11
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = structlog.get_logger(__name__)
 
+#: Bytes of a request's first line and headers; a load balancer of AWS lets 64 KiB through.
+LONGEST_HEAD = 65_536
 
-class Patient(H11Protocol):
+
+class Patient(HttpToolsProtocol):
     """Closes a connection whose request is not here, headers and body, within `seconds` of its beginning.
 
     Connections that send a byte now and then would otherwise be held as long as they like, at the cost of one
@@ -25,6 +27,8 @@ class Patient(H11Protocol):
         super().__init__(*args, **options)
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
+        #: Bytes of headers so far; None while there are none to come.
+        self._head: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -32,16 +36,30 @@ class Patient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > LONGEST_HEAD:
+                self.send_400_response(f"The headers are longer than {LONGEST_HEAD} bytes.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
         self._watch()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._head = None
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
-            self._rest()
-        elif self._timer is None:
+        if self._timer is None:
             self._timer = self.loop.call_later(self._seconds, self._late)
 
     def _rest(self) -> None:

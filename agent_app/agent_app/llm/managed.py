@@ -22,6 +22,9 @@ from agent_app.llm.stream import Watched
 from agent_app.problems import Problem
 from agent_app.settings.llm import LlmSettings
 
+#: Tokens that a model takes in at once, where that is not known: as many as any does.
+_WINDOW = 2_000_000
+
 
 class ManagedModel(WrapperModel):
     """One run's calls of the candidates in their order; `tally` has what the answers took.
@@ -145,7 +148,9 @@ class ManagedModel(WrapperModel):
                 f"The prompt is about {prompt.estimate} tokens with its history and instructions, and "
                 f"AGENT_APP_MAX_PROMPT_TOKENS is {most}: shorten it, or begin a new session.",
             )
-        return Size(prompt.estimate, prompt.most, bounded["max_tokens"])
+        # What a vendor fetches or sees itself is bounded by what its model can take in.
+        more = max(candidate.model.context_window or _WINDOW for candidate in self._candidates)
+        return Size(prompt.estimate, prompt.most + more * prompt.reads_more, bounded["max_tokens"])
 
     async def _looked_up(self, prompt: Prompt) -> Lookup | None:
         if self._cache is None:

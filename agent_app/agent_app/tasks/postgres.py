@@ -35,10 +35,7 @@ _QUEUED, _RUNNING = tasks.c.status == Status.QUEUED, tasks.c.status == Status.RU
 
 
 class PostgresTaskStore:
-    """Tasks for good. Every change is one statement, so that a crash leaves the old state or the new one.
-
-    `engine` commits each statement, as `open_engine`'s does.
-    """
+    """Tasks for good. Every change is one statement, so that a crash leaves the old state or the new one."""
 
     def __init__(self, engine: AsyncEngine, fleet: str) -> None:
         self._engine = engine
