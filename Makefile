@@ -11,7 +11,7 @@ IMAGE_LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 $(INSTALLED): requirements.lock pyproject.toml agent_app/pyproject.toml
 	@sh tools/bootstrap
 
-.PHONY: help up down test unit web image lint format lock clean
+.PHONY: help up down test unit web chaos image lint format lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,14 +24,18 @@ down: $(INSTALLED) ## Delete the local environment and stop all it runs
 
 test: $(INSTALLED) ## Run every test, those with the real engine included
 	@$(BIN)/agent-infra tools --ensure
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not image and not web"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not image and not web and not chaos"
 
 unit: $(INSTALLED) ## Run the tests that need no engine
-	@$(BIN)/pytest -n $(WORKERS) -m "not engine and not image and not web"
+	@$(BIN)/pytest -n $(WORKERS) -m "not engine and not image and not web and not chaos"
 
 web: $(INSTALLED) ## Use the service's page in a browser (Debian; as root it installs what it needs)
 	@tools/debian-packages web
 	@$(BIN)/pytest -m web tests/app
+
+chaos: $(INSTALLED) ## Run 10,000 tasks amid faults (DRILL_TASKS, DRILL_SEED choose how many and which)
+	@$(BIN)/agent-infra tools --ensure
+	@$(BIN)/pytest -m chaos -s tests/app
 
 image: $(INSTALLED) ## Build the service's image and run it (Debian and root: it installs what it needs)
 	@tools/debian-packages image

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
-from agent_app import __version__
+from agent_app import __version__, startup
 from agent_app.settings import Settings, SettingsError
 
 _DESCRIPTION = "The agent service. Its settings are environment variables, AGENT_APP_*."
@@ -26,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         roles.add_parser(role, help=help, description=help)
     role = parser.parse_args(arguments).role
     try:
-        settings = Settings.load()
-        return _run(role, settings)
+        return _run(role, startup.load(role))
     except SettingsError as error:
         sys.stderr.write(f"agent-app: {error}\n")
         return 2
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(role: str, settings: Settings) -> int:
+    # Until it serves. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
+    signal.signal(signal.SIGTERM, _end)
     from agent_app.secrets import SecretError
     from agent_app.state.migrate import MigrationFailed, run
     from agent_app.telemetry import logs
@@ -54,6 +57,10 @@ def _run(role: str, settings: Settings) -> int:
         sys.stderr.write(f"agent-app: {error}\n")
         return 1
     return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

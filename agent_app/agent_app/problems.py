@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,9 @@ from starlette.exceptions import HTTPException
 from agent_app.telemetry.traces import current_ids
 
 log = structlog.get_logger(__name__)
+
+#: A body can be wrong in more places than anybody wants to read.
+_MOST_ERRORS = 20
 
 
 class Problem(Exception):
@@ -79,6 +82,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
         "The body or the prompt is too long",
         "The body is longer than 1048576 bytes, the most this service takes.",
     ),
+    415: ("The body is no JSON", "The body must be JSON, sent as `Content-Type: application/json`."),
     422: (
         "Something in it is wrong; `detail` and `errors` say what",
         "body #/message: Field required",
@@ -128,7 +132,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def may(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """These problems, and those that every endpoint under /v1/ may answer with."""
-    return {status: PROBLEMS[status] for status in sorted({401, 422, 500, 503, *statuses})}
+    return {status: PROBLEMS[status] for status in sorted({401, 403, 422, 429, 500, 503, *statuses})}
 
 
 def document(problem: Problem) -> dict[str, Any]:
@@ -161,22 +165,38 @@ async def _problem(_: Request, error: Exception) -> JSONResponse:
     return answer(error)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for this class alone)
-    response = answer(Problem(error.status_code, str(error.detail)))
-    response.headers.update(error.headers or {})
+    headers = error.headers or {}
+    said = {
+        # FastAPI's own word for whatever went wrong while it read a body.
+        "There was an error parsing the body": "The body cannot be read: it must be JSON in UTF-8, its lists "
+        "and objects no more than some hundred deep, its numbers no longer than 4300 digits.",
+        "Not Found": "There is nothing at this path; /openapi.json tells what there is.",
+        "Method Not Allowed": f"Allowed here: {headers.get('Allow')}; this is {request.method}.",
+    }
+    response = answer(Problem(error.status_code, said.get(str(error.detail), str(error.detail))))
+    response.headers.update(headers)
     return response
 
 
-async def _validation(_: Request, error: Exception) -> JSONResponse:
+async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this class alone)
+    found = error.errors()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found[0]["loc"] == ("body",) and isinstance(error.body, bytes) and kind != "application/json":
+        return answer(Problem(415, _EXAMPLES[415][1]))
     errors = [
-        {"pointer": "/".join(map(str, ("#", *item["loc"][1:]))), "in": item["loc"][0], "detail": item["msg"]}
-        for item in error.errors()
+        {"pointer": _pointer(item["loc"][1:]), "in": item["loc"][0], "detail": item["msg"]}
+        for item in found[:_MOST_ERRORS]
     ]
     first = errors[0]
     detail = f"{first['in']} {first['pointer']}: {first['detail']}"
     return answer(Problem(422, detail, errors=errors))
+
+
+def _pointer(place: Sequence[object]) -> str:
+    return "/".join(["#", *(str(part)[:100] for part in place[:10]), *(["…"] if len(place) > 10 else [])])
 
 
 def register(app: FastAPI) -> None:

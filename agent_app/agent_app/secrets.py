@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -81,7 +82,15 @@ async def database_credentials(settings: Settings) -> Credentials | None:
 
 async def llm_keys(settings: Settings) -> LlmKeys:
     """The vendors' keys, the environment's before the secret's; LLM_API_KEY is whose it looks like."""
-    values = await read(settings, "llm_secret_arn")
+    return _llm_keys(settings, await read(settings, "llm_secret_arn"))
+
+
+def of_environment(settings: Settings) -> LlmKeys:
+    """The vendors' keys that are in the environment itself."""
+    return _llm_keys(settings, {})
+
+
+def _llm_keys(settings: Settings, values: Mapping[str, SecretStr]) -> LlmKeys:
     openai = settings.openai_api_key or values.get("OPENAI_API_KEY")
     anthropic = settings.anthropic_api_key or values.get("ANTHROPIC_API_KEY")
     other = settings.llm_api_key or values.get("LLM_API_KEY")

@@ -11,6 +11,7 @@ import uvicorn
 
 from agent_app import service
 from agent_app.http import api
+from agent_app.http.patience import patient
 from agent_app.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -52,16 +53,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """A worker, with the probes on its port; they answer until its last task has ended.
-
-    Raises:
-        SettingsError: the queue or the database is not set.
-    """
-    for name in ("queue_url", "database_url"):
-        if getattr(settings, name) is None:
-            raise SettingsError(
-                f"AGENT_APP_{name.upper()} is not set: `agent-app work` needs a queue and a database."
-            )
+    """A worker, with the probes on its port; they answer until its last task has ended."""
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts, probes_only=True), parts.worker.stop)
 
@@ -88,6 +80,7 @@ def _server(settings: Settings, app: object, stop: Callable[[], None]) -> Server
         app,  # type: ignore[arg-type]  # any ASGI application
         host=settings.host,
         port=settings.port,
+        http=patient(settings.receive_seconds),  # type: ignore[arg-type]  # any maker of a protocol
         access_log=False,
         log_config=None,
         lifespan="off",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from agent_app import aws, secrets
+from agent_app import aws, secrets, startup
 from agent_app.agents.runs import Runs
 from agent_app.http.api_keys import ApiKeys
 from agent_app.http.auth import Guard
@@ -80,6 +80,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
     metrics = Metrics()
     known = policies(settings)
     keys = await secrets.llm_keys(settings)
+    startup.check_models(settings, keys)
     checks: dict[str, Check] = {}
     guard = await _guard(settings, checks)
     async with AsyncExitStack() as stack:

@@ -14,8 +14,12 @@ from agent_app.telemetry.metrics import Metrics
 from pydantic import SecretStr
 
 from tests.app import stack as stacks
-from tests.app.stack import LOOPBACK, PASSWORD, Stack
+from tests.app.drill import Drill, drill
+from tests.app.stack import LOOPBACK, PASSWORD, App, Stack
 from tests.app.stub_llm import StubLlm
+
+#: Seconds for which `served` waits for a request to come in.
+PATIENCE = 2
 
 KEYS = LlmKeys(openai=SecretStr("sk-o"), anthropic=SecretStr("sk-ant-a"))
 GPT = "openai:gpt-x"
@@ -69,3 +73,26 @@ async def runs(stub: StubLlm) -> AsyncIterator[Callable[..., Runs]]:
         yield make
         for each in made:
             await each.close()
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """An API and two workers that each test breaks, and finds well again."""
+    with drill(tmp_path_factory.mktemp("drill")) as made:
+        made.start("serve").ready()
+        for _ in range(2):
+            made.start("work").ready()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def served(stores: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A replica over real stores; whatever is sent, it has no defect to log and goes on answering."""
+    stack = replace(stores, directory=tmp_path_factory.mktemp("served"))
+    stack.fleet()
+    assert stack.migrate().returncode == 0
+    with stack.app(AGENT_APP_RECEIVE_SECONDS=str(PATIENCE)) as running:
+        running.ready()
+        yield running
+        assert running.get("/readyz").json()["status"] == "ready"
+        assert '"level": "error"' not in running.log.read_text()

@@ -33,12 +33,13 @@ _SCRIPTS = TypeAdapter(list[Script])
 _FOREVER = 3600.0
 _DIMENSIONS = 1536
 
-KINDS = frozenset({"status", "hang", "cut", "stall", "garbage", "empty", "slow"})
+KINDS = frozenset({"status", "hang", "cut", "end", "stall", "garbage", "empty", "slow"})
 """What can go wrong; all but `status` and `hang` are charged.
 
 - status: answers at once with `status` and, with `retry_after`, that header
 - hang: says nothing for `seconds` (an hour by default), then closes the connection
 - cut: closes the connection after the share `after` of the answer
+- end: ends there a stream as if it were whole, as a proxy may
 - stall: falls silent there for `seconds`, then closes it
 - garbage: 200 and what is no JSON
 - empty: 200 without choices or content
@@ -144,7 +145,7 @@ class StubLlm:
         self, request: web.BaseRequest, events: Iterator[bytes], rule: Rule | None
     ) -> web.StreamResponse:
         breaks = rule is not None and rule.kind in {"cut", "stall"}
-        if rule is not None and breaks:
+        if rule is not None and (breaks or rule.kind == "end"):
             if rule.after == 0:
                 return await _break_off(request, rule)
             whole = list(events)

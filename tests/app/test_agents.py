@@ -13,6 +13,7 @@ from agent_app.agents.agent import load
 from agent_app.agents.context import Context
 from agent_app.agents.pydantic import PydanticAgent
 from agent_app.llm.built_in import built_in
+from agent_app.problems import Problem
 from agent_app.settings import SettingsError
 from agent_app.settings.agents import SHIPPED, AgentType
 from hypothesis import given
@@ -80,6 +81,13 @@ async def test_a_long_text_is_summed_up_in_parts_that_a_retry_does_not_repeat() 
     assert len(done) == len(summariser.split(text, summariser.PART))
     assert await summariser.agent.run({"text": text}, _context(steps=steps)) == first
     assert steps.done == done
+
+
+async def test_a_model_that_makes_no_summary_is_a_problem_of_the_models() -> None:
+    never = TestModel(custom_output_args={"title": "none", "points": []})
+    with pytest.raises(Problem, match="failed") as raised:
+        await summariser.agent.run("Water is wet.", _context(never))
+    assert raised.value.status == 502
 
 
 @given(st.text(alphabet="ab \n", max_size=200), st.integers(1, 50))

@@ -6,16 +6,20 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from agent_app.agents.context import Context
+from agent_app.llm.call import LimitReached
 from agent_app.problems import Problem
 from agent_app.settings import Settings
 from agent_app.settings.agents import AgentType
 from agent_app.tasks import worker as workers
-from agent_app.tasks.memory import MemoryTaskStore
-from agent_app.tasks.queue import Note
+from agent_app.tasks.heartbeat import Heartbeat, Hold
+from agent_app.tasks.lane import Lane, Parts
+from agent_app.tasks.memory import MemoryQueue, MemoryTaskStore
+from agent_app.tasks.queue import Delivery, Note
 from agent_app.tasks.task import Ending, LeaseLost, Status
 from pydantic import JsonValue
 
@@ -59,6 +63,12 @@ async def _ended(parts: service.Service, id: uuid.UUID, status: Status) -> Any:
         while (task := await parts.submission.get("me", id)).status is not status:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return task
+
+
+async def lane_is_done(store: MemoryTaskStore, id: uuid.UUID) -> None:
+    async with asyncio.timeout(10):
+        while (task := await store.get(id)) and task.status is not Status.FAILED:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def _submit(parts: service.Service, input: JsonValue = "x") -> uuid.UUID:
@@ -176,3 +186,156 @@ def test_what_is_not_a_note_is_none() -> None:
     assert Note.load(note.dump()) == note
     for text in ("", "{", "[]", "7", '{"task_id": 1}', '{"task_id": "x"}', "[" * 100_000):
         assert Note.load(text) is None
+
+
+async def test_a_cancel_that_meets_a_failing_try_is_not_forgotten() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        begun.set()
+        await go_on.wait()
+        raise RuntimeError
+
+    async with _working(script) as parts:
+        assert parts.submission is not None
+        id = await _submit(parts)
+        await begun.wait()
+        await parts.submission.cancel("me", id)
+        go_on.set()
+        assert (await _ended(parts, id, Status.CANCELLED)).attempts == 1
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError()], ids=repr)
+async def test_what_would_end_the_worker_fails_the_task_alone(raised: BaseException) -> None:
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        raise raised
+
+    async with _working(script) as parts:
+        task = await _ended(parts, await _submit(parts), Status.FAILED)
+    assert task.attempts == 3
+
+
+async def test_a_task_that_waits_for_its_models_limit_is_postponed_and_loses_no_try() -> None:
+    limited = [LimitReached(503, "The limit is used up.", retry_after=0)] * 5
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        if limited:
+            raise limited.pop()
+        return "done"
+
+    async with _working(script) as parts:
+        task = await _ended(parts, await _submit(parts), Status.SUCCEEDED)
+    assert (task.attempts, task.tries) == (6, 1)
+
+
+async def test_tries_that_never_ended_count_as_well() -> None:
+    ran: list[JsonValue] = []
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        ran.append(input)
+        return None
+
+    async with _working(script) as parts:
+        store = MemoryTaskStore()
+        task, _ = await store.create("me", "scripted", "x", None)
+        for _ in range(3):
+            await store.claim(task.id, -1)  # whose workers died
+        queue = MemoryQueue()
+        lane = Lane(
+            "lane",
+            queue,
+            Parts(store, parts.policies, parts.runs.context, None, parts.metrics, 0),
+            agents=["scripted"],
+            concurrency=1,
+            max_attempts=3,
+        )
+        await queue.send(Note(task.id))
+        stopping = asyncio.Event()
+        running = asyncio.create_task(lane.run(stopping))
+        await lane_is_done(store, task.id)
+        stopping.set()
+        await running
+    assert not ran
+
+
+async def test_a_step_keeps_what_postgres_can_hold_and_is_done_once_when_asked_for_twice_at_once() -> None:
+    done: list[str] = []
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        async def effect() -> JsonValue:
+            done.append("effect")
+            await asyncio.sleep(0)
+            return {"nul\x00": ["a\x00b", "half \ud800", "\\u0000"]}
+
+        return list(await asyncio.gather(*(context.step("effect", effect) for _ in range(2))))
+
+    async with _working(script) as parts:
+        task = await _ended(parts, await _submit(parts), Status.SUCCEEDED)
+    assert task.result == [{"nul": ["ab", "half ", "\\u0000"]}] * 2
+    assert done == ["effect"]
+
+
+async def test_a_result_that_cannot_be_kept_fails_the_task_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish = MemoryTaskStore.finish
+
+    async def picky(self: MemoryTaskStore, task: Any, ending: Ending) -> bool:
+        if ending.status is Status.SUCCEEDED:
+            raise ValueError
+        return await finish(self, task, ending)
+
+    monkeypatch.setattr(MemoryTaskStore, "finish", picky)
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        return "x"
+
+    async with _working(script) as parts:
+        task = await _ended(parts, await _submit(parts), Status.FAILED)
+    assert task.error == "its result cannot be kept: ValueError"
+
+
+async def test_what_outlasts_the_drain_is_handed_back_and_loses_no_try() -> None:
+    begun = asyncio.Event()
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        begun.set()
+        await asyncio.sleep(60)
+        return None
+
+    async with _working(script, drain_seconds=0) as parts:
+        id = await _submit(parts)
+        await begun.wait()
+        parts.worker.stop()
+        task = await _ended(parts, id, Status.QUEUED)
+    assert (task.attempts, task.tries) == (1, 0)
+
+
+async def test_a_lease_that_cannot_be_lengthened_is_tried_again_soon() -> None:
+    answers: list[Any] = [OSError(), OSError(), False]
+    store, queue = MemoryTaskStore(), MemoryQueue()
+
+    async def extend(task: Any, lease: float) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    store.extend = extend  # type: ignore[method-assign]
+    task, _ = await store.create("me", "a", 1, None)
+    async with asyncio.timeout(8):  # one heartbeat of 2 s and two of 1 s
+        await Heartbeat(task, Delivery(Note(task.id), "1", 1), store, queue, Hold(6)).run()
+    assert not answers
+
+
+async def test_a_failed_task_is_begun_anew_by_a_message_sent_after_it_failed_alone() -> None:
+    store = MemoryTaskStore()
+    task, _ = await store.create("me", "a", 1, None)
+    before = datetime.now(UTC)
+    claimed = await store.claim(task.id, 60)
+    assert claimed is not None
+    await store.finish(claimed, Ending(Status.FAILED, error="x"))
+    assert await store.claim(task.id, 60, sent=before) is None
+    again = await store.claim(task.id, 60, sent=datetime.now(UTC) + timedelta(seconds=1))
+    assert again is not None
+    assert (again.attempts, again.tries) == (2, 1)

@@ -16,6 +16,7 @@ from agent_app.llm import budget as budgets
 from agent_app.llm.allotments import PostgresBudget
 from agent_app.llm.budget import BudgetLimits, MemoryBudget, NoBudget, Reservation
 from agent_app.llm.call import BudgetExhausted, Caller, LlmProblem
+from agent_app.llm.clock import Away
 from agent_app.settings import Settings
 from agent_app.settings.agents import AgentType
 from agent_app.telemetry.metrics import Metrics
@@ -66,13 +67,13 @@ async def _account(engine: AsyncEngine, fleet: str = "f", scope: str = "fleet") 
 async def test_no_budget_is_set_and_nothing_is_refused() -> None:
     budget = budgets.choose(Settings(), None, Metrics())
     assert isinstance(budget, NoBudget)
-    await budget.settle(await budget.reserve(ADA, 10**15), 10**15)
+    budget.settle(await budget.reserve(ADA, 10**15), 10**15)
 
 
 async def test_a_budget_says_which_it_is_its_limit_and_when_it_renews() -> None:
     now = datetime(2026, 12, 31, 23, 59, 30, tzinfo=UTC)
     budget = MemoryBudget(_limits(monthly_budget_usd="2.5"), now=lambda: now)
-    await budget.settle(await budget.reserve(ADA, 2_000_000), 2_000_000)
+    budget.settle(await budget.reserve(ADA, 2_000_000), 2_000_000)
     with pytest.raises(BudgetExhausted) as refused:
         await budget.reserve(BOB, 600_000)
     assert refused.value.status == 429
@@ -87,8 +88,8 @@ async def test_what_running_calls_reserve_may_soon_be_free() -> None:
     with pytest.raises(BudgetExhausted) as refused:
         await budget.reserve(ADA, 200_000)
     assert refused.value.retry_after == 10
-    await budget.settle(held, 100_000)
-    await budget.settle(held, 100_000)  # a second time changes nothing
+    budget.settle(held, 100_000)
+    budget.settle(held, 100_000)  # a second time changes nothing
     await budget.reserve(ADA, 900_000)
 
 
@@ -133,7 +134,7 @@ def test_many_processes_at_once_spend_nearly_all_and_never_more(stack: Stack) ->
                 assert settled + outstanding <= limit
                 await asyncio.sleep(0.001)
                 real = chance.randint(most // 3, most)
-                await budget.settle(held, real)
+                budget.settle(held, real)
                 outstanding, settled, calls = outstanding - most, settled + real, calls + 1
 
         async def beats() -> None:
@@ -184,7 +185,7 @@ def test_whatever_happens_in_whatever_order_the_limit_holds(stack: Stack, steps:
                     held[who].append(await budget.reserve(ADA, amount))
                 elif action == "settle" and held[who]:
                     one = held[who].pop(amount % len(held[who]))
-                    await budget.settle(one, real := min(amount, one.micros))
+                    budget.settle(one, real := min(amount, one.micros))
                     spent += real
                 elif action == "beat":
                     await budget.beat()
@@ -213,7 +214,6 @@ async def _execute(engine: AsyncEngine, statement: str) -> None:
 
 def _lose_an_answer(budget: PostgresBudget, *, after: int) -> None:
     """Lets a statement run, and then fails as if its answer had been cut off."""
-    from agent_app.llm import allotments
 
     ask, left = budget._ask, after
 
@@ -223,23 +223,22 @@ def _lose_an_answer(budget: PostgresBudget, *, after: int) -> None:
         left -= 1
         if left < 0:
             budget._ask = ask  # type: ignore[method-assign]
-            raise allotments._Away
+            raise Away
         return answer
 
     budget._ask = deaf  # type: ignore[method-assign]
 
 
 def test_a_statement_that_arrives_after_a_newer_one_changes_nothing(stack: Stack) -> None:
-    from agent_app.llm import allotments
 
     async def program(engine: AsyncEngine) -> None:
         budget = _budget(engine, _limits(monthly_budget_usd="1"), idle=0.0)
-        await budget.settle(await budget.reserve(ADA, 1000), 1000)
+        budget.settle(await budget.reserve(ADA, 1000), 1000)
         ask, late = budget._ask, list[Any]()
 
         async def slow(statement: Any, values: Any, *, rows: bool) -> Any:
             late.append((statement, values))
-            raise allotments._Away
+            raise Away
 
         budget._ask = slow  # type: ignore[method-assign]
         await budget.beat()  # gives all back, but that is on its way for long
@@ -261,7 +260,7 @@ def test_what_a_dead_process_held_counts_as_spent_and_the_rest_can_be_had(stack:
         dead, living = _budget(engine, limits), _budget(engine, limits, idle=0.0)
         await dead.reserve(ADA, 10_000)
         held = await living.reserve(ADA, 980_000)
-        await living.settle(held, 980_000)
+        living.settle(held, 980_000)
         await _execute(
             engine, "update budget_allotments set expires_at = now() - interval '1 s' where settled = 0"
         )
@@ -281,11 +280,11 @@ def test_what_a_dead_process_held_counts_as_spent_and_the_rest_can_be_had(stack:
 def test_without_postgres_what_is_in_hand_can_be_spent_and_no_more(stack: Stack) -> None:
     async def program(engine: AsyncEngine) -> None:
         budget = _budget(engine, _limits(monthly_budget_usd="10"))
-        await budget.settle(await budget.reserve(ADA, 1000), 1000)
+        budget.settle(await budget.reserve(ADA, 1000), 1000)
         nowhere = f"postgresql+psycopg://x:x@{LOOPBACK}:{free_port()}/x"
         budget._engine = create_async_engine(nowhere)
         for _ in range(9):
-            await budget.settle(await budget.reserve(ADA, 10_000), 10_000)
+            budget.settle(await budget.reserve(ADA, 10_000), 10_000)
         with pytest.raises(LlmProblem, match="database does not answer") as refused:
             await budget.reserve(ADA, 10_000)
         assert refused.value.status == 503
@@ -309,8 +308,8 @@ def test_a_new_month_has_its_own_budget_and_the_old_one_is_settled_in_its_own(st
             await budget.reserve(ADA, 1)
         now = datetime(2026, 2, 1, tzinfo=UTC)
         new = await budget.reserve(ADA, 700_000)
-        await budget.settle(late, 400_000)
-        await budget.settle(new, 600_000)
+        budget.settle(late, 400_000)
+        budget.settle(new, 600_000)
         await budget.beat()
         await budget.close()
         async with engine.connect() as connection:
@@ -326,7 +325,7 @@ def test_a_new_month_has_its_own_budget_and_the_old_one_is_settled_in_its_own(st
 def test_what_a_call_cost_beyond_its_reservation_is_on_the_account(stack: Stack) -> None:
     async def program(engine: AsyncEngine) -> None:
         budget = _budget(engine, _limits(monthly_budget_usd="1"))
-        await budget.settle(await budget.reserve(ADA, 100_000), 900_000)
+        budget.settle(await budget.reserve(ADA, 100_000), 900_000)
         await budget.close()
         assert await _account(engine) == (900_000, 0, 0)
         with pytest.raises(BudgetExhausted):

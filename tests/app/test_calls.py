@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -19,11 +20,12 @@ from tests.app.stub_llm import StubLlm
 
 #: USD for a million tokens: so many millionths of a USD for one.
 PRICES = {GPT: {"input": "2", "output": "10"}}
+CLAUDE = "anthropic:claude-haiku-4-5"
 talk = Conversation("Be kind.")
 
 
 async def _spent(runs: Runs, agent: str = "assistant") -> int:
-    (stand,) = await runs.access.budget.standing(Caller(agent, "me"))
+    (stand,) = await runs.access.budget.standing([Caller(agent, "me")])
     assert stand.reserved == 0
     return stand.spent
 
@@ -99,6 +101,25 @@ async def test_a_stream_that_breaks_off_counts_whole(stub: StubLlm, priced: Call
         async for _ in talk.stream("hello " * 20, mine.context("assistant", "me", "run")):
             pass
     assert await _spent(mine) >= 100 * 10
+
+
+@pytest.mark.parametrize("model", [GPT, CLAUDE])
+async def test_a_stream_that_ends_before_its_end_counts_whole(
+    stub: StubLlm, priced: Callable[..., Runs], model: str
+) -> None:
+    stub.faults.set([{"kind": "end", "after": 0.6}])
+    mine = priced(model=model, model_prices={model: PRICES[GPT]}, model_attempts=1)
+    with contextlib.suppress(LlmProblem):
+        async for _ in talk.stream("hello " * 20, mine.context("assistant", "me", "run")):
+            pass
+    assert await _spent(mine) >= 100 * 10
+
+
+async def test_a_vendor_that_is_not_there_costs_nothing(priced: Callable[..., Runs]) -> None:
+    mine = priced(OPENAI_BASE_URL="http://127.0.0.1:9/v1", model_attempts=1)
+    with pytest.raises(LlmProblem, match="could not be reached"):
+        await talk.run("hello", mine.context("assistant", "me", "run"))
+    assert await _spent(mine) == 0
 
 
 async def test_who_leaves_in_the_middle_of_a_stream_leaves_nothing_set_aside(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,13 +15,17 @@ from agent_app.agents.runs import Runs
 from agent_app.llm import failure, limits
 from agent_app.llm.breaker import Breaker
 from agent_app.llm.call import LimitReached, LlmProblem, PromptTooLong
+from agent_app.llm.calls import problem
+from agent_app.problems import Problem
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
 from agent_app.telemetry.metrics import Metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_ai.exceptions import ModelHTTPError, ModelQuotaExceededError
 
 from tests.app.conftest import GPT
+from tests.app.stub_answers import Script
 from tests.app.stub_llm import StubLlm
 
 CLAUDE = "anthropic:claude-haiku-4-5"
@@ -155,6 +160,36 @@ async def test_a_stream_that_is_cut_says_so_and_is_not_told_twice(
     assert len(_statuses(stub)) == 1
 
 
+async def test_an_answer_of_no_words_is_none(stub: StubLlm, runs: Callable[..., Runs]) -> None:
+    stub.scripts = [Script(text="", tools=[])]
+    with pytest.raises(Problem, match="without a text"):
+        async for _ in talk.stream("hello", _context(runs())):
+            pass
+
+
+async def test_a_stream_that_ends_before_its_end_is_no_answer(
+    stub: StubLlm, runs: Callable[..., Runs]
+) -> None:
+    stub.faults.set([{"kind": "end", "after": 0.6}])
+    with pytest.raises(LlmProblem, match="what is no answer"):
+        async for _ in talk.stream("hello " * 20, _context(runs(model=CLAUDE))):
+            pass
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_an_account_without_credit_is_no_fault_of_the_callers_and_does_not_pass(status: int) -> None:
+    error = ModelHTTPError.for_category(ModelQuotaExceededError, status_code=status, model_name="gpt-x")
+    why = failure.of(error)
+    assert why is not None
+    assert (why.passes, why.callers_fault, why.may_have_counted) == (False, False, False)
+
+
+def test_a_vendors_impatience_or_patience_is_told_within_reason() -> None:
+    candidate: Any = SimpleNamespace(short="gpt-x")
+    for retry_after, told in ((0.0, 1), (1e300, 86_400)):
+        assert problem([(candidate, failure.Failure("is busy", 429, retry_after))]).retry_after == told
+
+
 def test_a_breaker_lets_one_probe_through_and_its_outcome_decides() -> None:
     now = 0.0
     breaker = Breaker(2, 10, clock=lambda: now)
@@ -192,6 +227,8 @@ def test_pauses_grow_to_their_limit_and_no_further(attempt: int, base: float, lo
         ("Tue, 24 Nov 2026 00:00:09 GMT", 9),
         ("Mon, 23 Nov 2026 00:00:00 GMT", 0),
         ("soon", None),
+        ("inf", None),
+        ("nan", None),
         ("", None),
     ],
 )

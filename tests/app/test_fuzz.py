@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.app.stack import App, Stack
+from tests.app.stack import App
 
 #: Of each operation; the same ones each time.
 EXAMPLES = 40
@@ -34,18 +31,8 @@ CHECKS = (
 
 
 @pytest.fixture(scope="module")
-def app(stores: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    stack = replace(stores, directory=tmp_path_factory.mktemp("fuzz"))
-    stack.fleet()
-    assert stack.migrate().returncode == 0
-    with stack.app() as running:
-        running.ready()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(app: App) -> schemathesis.BaseSchema:
-    return schemathesis.openapi.from_url(f"{app.url}/openapi.json")
+def api(served: App) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(f"{served.url}/openapi.json")
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)

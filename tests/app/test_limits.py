@@ -126,10 +126,10 @@ async def test_what_was_not_used_is_free_for_other_processes_and_what_was_used_m
         permit = await one.acquire(MODEL, 100, wait=0)
         with pytest.raises(LimitReached):
             await other.acquire(MODEL, 40, wait=0)
-        await one.settle(permit, 60)
-        await one.settle(permit, 0)  # a second time changes nothing
+        one.settle(permit, 60)
+        one.settle(permit, 0)  # a second time changes nothing
         late = await other.acquire(MODEL, 30, wait=0.5)
-        await other.settle(late, 40)
+        other.settle(late, 40)
         await asyncio.sleep(0.1)
         with pytest.raises(LimitReached):
             await one.acquire(MODEL, 1, wait=0)
@@ -148,7 +148,7 @@ async def test_a_report_whose_answer_was_lost_counts_once(redis: Redis) -> None:
         return answer
 
     one._ask = deaf
-    await one.settle(permits[0], 20)
+    one.settle(permits[0], 20)
     (model,) = one._models.values()
     assert [await one._tell(model) for _ in range(3)] == [True, True, False]
     assert await redis.hget(f"agent-app:llm:{{test:{MODEL}}}", "tokens") == b"70"
@@ -202,7 +202,7 @@ async def test_what_is_settled_after_its_window_makes_no_room_in_the_next(redis:
     old = await one.acquire(MODEL, 100, wait=0)
     await asyncio.sleep(0.4)
     await other.acquire(MODEL, 100, wait=0.2)
-    await one.settle(old, 0)
+    one.settle(old, 0)
     (model,) = one._models.values()
     assert not await one._tell(model)
     assert await redis.hget(f"agent-app:llm:{{test:{MODEL}}}", "tokens") == b"100"
@@ -265,7 +265,7 @@ async def test_a_script_that_redis_forgot_is_loaded_again(redis: Redis) -> None:
 async def test_a_model_without_limits_asks_nobody() -> None:
     one = _shared(_client(stacks.free_port()))
     permit: Permit = await one.acquire(MODEL, 10**9, wait=0)
-    await one.settle(permit, 5)
+    one.settle(permit, 5)
 
 
 def test_a_models_own_limits_go_before_the_general_ones() -> None:
@@ -296,7 +296,7 @@ def test_in_memory_no_window_holds_more_than_the_limits(calls: list[tuple[float,
             now += later
             with suppress(LimitReached):
                 permit = await one.acquire(MODEL, tokens, wait=0)
-                await one.settle(permit, min(used, tokens))
+                one.settle(permit, min(used, tokens))
                 admitted.append((now, min(used, tokens)))
             ours = [n for at, n in admitted if now - at <= 60]
             assert len(ours) <= 5

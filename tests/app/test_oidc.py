@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import structlog
 from agent_app.http.api import create
 from agent_app.http.issuer import Issuer
 from agent_app.settings import Settings
@@ -267,6 +268,14 @@ async def test_an_issuer_that_was_never_reached_is_no_fault_of_the_token(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     ready = (await client.get("/readyz")).json()
     assert (ready["status"], ready["checks"]["oidc"]) == ("degraded", "failed: IssuerError")
+
+
+async def test_the_log_says_what_is_wrong_with_the_issuer(issuer: OidcIssuer) -> None:
+    issuer.discovery = {"issuer": "https://evil.example"}
+    async with asking(issuer) as client:
+        with structlog.testing.capture_logs() as said:
+            await ask(client, issuer.token())
+    assert {"its discovery document is another issuer's"} <= {entry.get("reason") for entry in said}
 
 
 async def test_redirections_are_not_followed(issuer: OidcIssuer) -> None:

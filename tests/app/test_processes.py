@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -168,6 +169,17 @@ def test_sigterm_amid_a_task_finishes_it_and_exits_with_0(stack: Stack) -> None:
         assert depth(stack, stack.queue_url) == 0
 
 
+def test_sigterm_amid_the_start_ends_it_with_0(stack: Stack) -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        port = silent.getsockname()[1]
+        with stack.app("work", AWS_ENDPOINT_URL=f"http://{LOOPBACK}:{port}") as worker:
+            silent.settimeout(60)
+            asking, _ = silent.accept()  # for a secret
+            worker.running.send_signal(signal.SIGTERM)
+            assert worker.running.wait(30) == 0
+            asking.close()
+
+
 def test_a_task_that_outlasts_the_drain_is_handed_to_another_worker(stack: Stack) -> None:
     with stack.app() as app:
         with stack.app("work", AGENT_APP_DRAIN_SECONDS="0.5") as worker:
@@ -210,7 +222,7 @@ def test_migrations_run_at_once_and_again_change_nothing(bare_stack: Stack) -> N
         results = list(pool.map(lambda _: bare_stack.migrate(), range(3)))
     assert [result.returncode for result in results] == [0, 0, 0], results
     assert bare_stack.migrate().returncode == 0
-    assert bare_stack.rows("select version_num from alembic_version") == [("0003",)]
+    assert bare_stack.rows("select version_num from alembic_version") == [("0004",)]
 
 
 def test_the_migrations_make_the_tables_that_the_service_declares(stack: Stack) -> None:

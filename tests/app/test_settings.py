@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from agent_app.__main__ import main
 from agent_app.llm.vendors import choose
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings, SettingsError
 from pydantic import SecretStr
+
+from tests.app.stack import environment
 
 
 def test_nothing_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +116,7 @@ def test_a_password_in_a_right_url_is_not_shown_either(monkeypatch: pytest.Monke
 
 def test_a_worker_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["work"]) == 2
-    assert "AGENT_APP_QUEUE_URL is not set" in capsys.readouterr().err
+    assert "AGENT_APP_QUEUE_URL and AGENT_APP_DATABASE_URL are not set" in capsys.readouterr().err
 
 
 def test_migrate_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,3 +149,97 @@ def test_the_model_follows_the_setting_and_the_keys(
 def test_a_model_that_cannot_be_used_is_an_error(model: str) -> None:
     with pytest.raises(SettingsError, match="AGENT_APP_MODEL"):
         choose(model, OPENAI)
+
+
+def _ends(role: str, variables: dict[str, str], directory: Path) -> tuple[int, list[str]]:
+    """The exit status of a process, and the lines that it says."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "agent_app", role],
+        env=environment({**variables, "PYTHONPATH": str(directory)}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stderr.splitlines()
+
+
+def test_a_process_tells_of_all_that_is_wrong_wherever_it_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "breaks.py").write_text("raise RuntimeError('sk-hush')\n")
+    agents = {
+        "one": {"agent": "nowhere:agent"},
+        "two": {"agent": "agent_app.agents.wait:nothing", "model": "mistral:large"},
+        "three": {"agent": "breaks:agent", "model": "openai:gpt-unheard-of", "monthly_budget_usd": 5},
+    }
+    variables = {
+        "AGENT_APP_AGENTS": json.dumps(agents),
+        "AGENT_APP_PORT": "http",
+        "AGENT_APP_REDIS_URL": "localhost",
+        # Says nothing new, the URL being wrong; the database's does.
+        "AGENT_APP_REDIS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:r",
+        "AGENT_APP_DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:d",
+        "AGENT_APP_ENVIRONMENT": "prod",
+        "AGENT_APP_AUTH": "none",
+        "AGENT_APP_FALLBACK_MODELS": "anthropic:claude-x",
+        "AGENT_APP_MODEL_PRICES": "{'gpt': 1}",
+        "OPENAI_API_KEY": "sk-hush",
+    }
+    status, lines = _ends("serve", variables, tmp_path)
+    assert status == 2
+    said = "\n".join(lines)
+    for expected in (
+        "AGENT_APP_PORT is 'http'",
+        "AGENT_APP_REDIS_URL is 'localhost'",
+        "AGENT_APP_MODEL_PRICES is \"{'gpt': 1}\": must be a JSON object",
+        "AGENT_APP_DATABASE_SECRET_ARN is set without AGENT_APP_DATABASE_URL",
+        "AGENT_APP_AUTH is 'none'",
+        "the agent 'one' is at 'nowhere:agent', but there is no module 'nowhere'",
+        "the agent 'two' is at 'agent_app.agents.wait:nothing', but agent_app.agents.wait has no 'nothing'",
+        "the agent 'three' is at 'breaks:agent', but breaks raised RuntimeError",
+        "AGENT_APP_AGENTS is 'mistral:large'",
+        "AGENT_APP_FALLBACK_MODELS is 'anthropic:claude-x', but there is no key for anthropic",
+    ):
+        assert said.count(expected) == 1, f"{expected}\n---\n{said}"
+    assert "REDIS_SECRET_ARN" not in said
+    assert "hush" not in said
+
+
+def test_a_budget_for_a_model_without_a_price_is_told_beside_the_rest(tmp_path: Path) -> None:
+    variables = {
+        "AGENT_APP_MODEL": "openai:gpt-unheard-of",
+        "AGENT_APP_MONTHLY_BUDGET_USD": "5",
+        "OPENAI_API_KEY": "sk-hush",
+    }
+    status, lines = _ends("work", variables, tmp_path)
+    assert status == 2
+    assert "AGENT_APP_QUEUE_URL and AGENT_APP_DATABASE_URL are not set" in lines[0]
+    assert "'openai:gpt-unheard-of' is not known" in lines[1]
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("{x", "AGENT_APP_AGENTS is '{x': must be a JSON object: Expecting property name"),
+        ("[]", "Input should be a valid dictionary"),
+        ('{"a": {"agent": "nope"}}', "AGENT_APP_AGENTS, at a/agent: String should match pattern"),
+        (
+            '{"a": {"agent": "a:b", "queue_url": "ftp://me:hush@x"}}',
+            "AGENT_APP_AGENTS, at a/queue_url: must be a URL",
+        ),
+        (
+            '{"a": {"agent": "a:b", "budget": 1}}',
+            "AGENT_APP_AGENTS, at a/budget: Extra inputs are not permitted",
+        ),
+    ],
+)
+def test_what_is_wrong_within_json_is_told_with_its_place(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_APP_AGENTS", value)
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert said in str(raised.value)
+    assert "hush" not in str(raised.value)
+    assert len(str(raised.value)) < 500

@@ -46,11 +46,12 @@ def test_one_trace_goes_from_the_request_through_the_queue_to_the_model_and_the_
         id = app.submit({"input": SAID})
         app.task_becomes(id, "succeeded")
         app.say(SAID)
+        (chat,) = receiver.comes("POST /v1/chat")
+        (process,) = receiver.comes(f"process {stack.database}")
         assert app.stop() == 0
         assert worker.stop() == 0
     (request,) = receiver.named("POST /v1/tasks")
     (sent,) = receiver.named(f"send {stack.database}")
-    (process,) = receiver.named(f"process {stack.database}")
     of_trace = receiver.of_trace(request.trace)
     assert {span.name: span.parent for span in of_trace if span.kind != "client"} == {
         request.name: "",
@@ -63,7 +64,6 @@ def test_one_trace_goes_from_the_request_through_the_queue_to_the_model_and_the_
     assert (process.attributes["agent_app.task.id"], process.attributes["agent_app.task.attempt"]) == (id, 1)
     assert not any(span.failed for span in of_trace)
 
-    (chat,) = receiver.named("POST /v1/chat")
     assert {span.name for span in _below(chat, receiver.of_trace(chat.trace))} == {
         "chat gpt-x",
         "INSERT sessions INSERT messages",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 from agent_app.llm import usage as ledgers
 from agent_app.llm.call import Caller
-from agent_app.llm.usage import Counts, Ledger, Line, MemoryLedger, PostgresLedger
+from agent_app.llm.usage import Counts, Ledger, Line, MemoryLedger, PostgresLedger, Row
 from agent_app.problems import Problem
 from pydantic_ai.usage import RequestUsage
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -81,6 +82,28 @@ async def test_what_postgres_did_not_take_is_kept_and_stored_once_it_is_back(eng
     ledger._engine = engine
     await ledger.close()
     assert await ledger.report("2026-11", ["agent"]) == _BY_AGENT
+
+
+async def test_who_is_cancelled_while_counts_are_stored_leaves_none_to_be_stored_again() -> None:
+    begun, goes_on, stored = asyncio.Event(), asyncio.Event(), []
+
+    class Slow(PostgresLedger):
+        async def _store(self, rows: Sequence[tuple[Row, Counts]]) -> None:
+            begun.set()
+            await goes_on.wait()
+            stored.extend(rows)
+
+    ledger = Slow(create_async_engine("postgresql+psycopg://nowhere"), "test", "agent")
+    _record(ledger)
+    flush = asyncio.create_task(ledger.flush())
+    await begun.wait()
+    flush.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await flush
+    await ledger.close()
+    assert len(stored) == 3
 
 
 async def test_many_keys_are_stored_in_several_statements_and_beyond_the_bound_together(

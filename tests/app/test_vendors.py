@@ -13,6 +13,7 @@ import pytest
 from agent_app.agents.context import Context, Message
 from agent_app.agents.conversation import Conversation
 from agent_app.agents.runs import Runs
+from agent_app.llm import vendors
 from agent_app.llm.call import LlmProblem
 from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
@@ -120,3 +121,10 @@ async def test_a_vendors_error_keeps_its_text_to_itself(vendor: Vendor) -> None:
             await Conversation("Be kind.").run("hello", context)
     assert raised.value.status == 502
     assert raised.value.detail == "The model gpt-x answered with HTTP status 401."
+
+
+@pytest.mark.parametrize(("base_url", "strict"), [(None, True), ("http://127.0.0.1:9/v1", False)])
+def test_openais_own_streams_are_whole_only_with_their_end(base_url: str | None, *, strict: bool) -> None:
+    keys = LlmKeys(openai=SecretStr("sk-o"))
+    model = vendors.build("openai", "gpt-x", Settings.model_validate({"OPENAI_BASE_URL": base_url}), keys)
+    assert model.profile.get("openai_chat_streaming_requires_finish_reason") is strict

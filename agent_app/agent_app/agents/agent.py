@@ -54,13 +54,19 @@ def load(name: str, agent_type: AgentType) -> Agent:
     where = f"{PREFIX}AGENTS: the agent {name!r} is at {agent_type.agent!r}"
     module, _, attribute = agent_type.agent.partition(":")
     try:
-        found: Any = getattr(importlib.import_module(module), attribute)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"{where}, but there is no module {error.name!r}: install its package, or correct it."
         ) from None
-    except AttributeError:
-        raise SettingsError(f"{where}, but {module} has no {attribute!r}. Correct it.") from None
+    except Exception as error:  # noqa: BLE001 (a module may raise anything, and its text may hold a secret)
+        raise SettingsError(
+            f"{where}, but {module} raised {type(error).__name__} when it was imported: see what "
+            f"`python -c 'import {module}'` says."
+        ) from None
+    found: Any = getattr(imported, attribute, None)
+    if found is None:
+        raise SettingsError(f"{where}, but {module} has no {attribute!r}. Correct it.")
     if isinstance(found, type) or not hasattr(found, "run"):
         raise SettingsError(
             f"{where}, which is a {type(found).__name__}: it must be a pydantic_ai.Agent, or an object "

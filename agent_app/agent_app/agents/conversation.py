@@ -27,9 +27,7 @@ class Conversation:
 
     async def run(self, input: JsonValue, context: Context) -> JsonValue:
         response = await model_request(context.model, self._messages(input, context))
-        if response.text is None:
-            raise Problem(502, "The model answered without a text.")
-        return response.text
+        return _said(response.text)
 
     async def stream(self, input: JsonValue, context: Context) -> AsyncIterator[str]:
         async with model_request_stream(context.model, self._messages(input, context)) as response:
@@ -39,10 +37,18 @@ class Conversation:
                 if len(text) > len(said):
                     piece, said = text[len(said) :], text
                     yield piece
+        _said(said)
 
     def _messages(self, input: JsonValue, context: Context) -> list[ModelMessage]:
         request = ModelRequest(parts=[UserPromptPart(Prompt.of(input))], instructions=self._instructions)
         return [*turns(context.history), request]
+
+
+def _said(text: str | None) -> str:
+    if not text:
+        # As where thinking took all the tokens that an answer may have.
+        raise Problem(502, "The model answered without a text: AGENT_APP_MAX_OUTPUT_TOKENS may be too few.")
+    return text
 
 
 def turns(history: Sequence[Message]) -> list[ModelMessage]:

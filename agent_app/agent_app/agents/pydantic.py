@@ -33,7 +33,7 @@ class PydanticAgent:
                 Prompt.of(input), deps=context, model=context.model, message_history=turns(context.history)
             )
         except (AgentRunError, UserError) as error:
-            raise _failed(error, context) from None
+            raise failed(error, context) from None
         return dumped(run.output)
 
     async def stream(self, input: JsonValue, context: Context) -> AsyncIterator[str]:
@@ -52,7 +52,7 @@ class PydanticAgent:
                         told = True
                         yield piece
         except (AgentRunError, UserError) as error:
-            raise _failed(error, context) from None
+            raise failed(error, context) from None
 
 
 def dumped(output: Any) -> JsonValue:
@@ -69,6 +69,7 @@ def _piece(event: Any) -> str:
     return ""
 
 
-def _failed(error: Exception, context: Context) -> Problem:
+def failed(error: Exception, context: Context) -> Problem:
+    """What who asked is told of an agent's error."""
     # The error's own text may repeat what was said.
     return Problem(502, f"The agent {context.agent!r} failed: {type(error).__name__}.")

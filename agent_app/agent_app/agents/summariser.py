@@ -6,9 +6,10 @@ import asyncio
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_ai import Agent
+from pydantic_ai.exceptions import AgentRunError, UserError
 
 from agent_app.agents.context import Context
-from agent_app.agents.pydantic import dumped
+from agent_app.agents.pydantic import dumped, failed
 
 #: Characters of one part: about 6,000 tokens, so that any of today's models takes it.
 PART = 24_000
@@ -73,7 +74,10 @@ class Summariser:
         return [task.result() for task in running]
 
     async def _one(self, text: str, context: Context) -> JsonValue:
-        run = await _reader.run(text, model=context.model)
+        try:
+            run = await _reader.run(text, model=context.model)
+        except (AgentRunError, UserError) as error:
+            raise failed(error, context) from None
         return dumped(run.output)
 
 

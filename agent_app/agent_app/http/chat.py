@@ -15,6 +15,7 @@ from opentelemetry.trace import get_current_span
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents import agent as agents
 from agent_app.agents.agent import Agent, Streaming
 from agent_app.agents.context import Context, Message, Tally
@@ -125,7 +126,7 @@ class Chat:
 
     def _begun(self, owner: str, request: ChatRequest) -> tuple[Place, str, Agent]:
         name = request.agent or next(iter(self._policies))
-        _storable(request.message)
+        storable.check(request.message, "#/message")
         agent = agents.check(self._known, name, request.message)
         return Place(owner, request.session_id or uuid.uuid4().hex), name, agent
 
@@ -153,7 +154,7 @@ class Chat:
         self, place: Place, name: str, message: str, output: JsonValue, tally: Tally
     ) -> ChatReply:
         # A vendor may answer with what Postgres cannot keep.
-        text = _text(output).replace("\x00", "")
+        text = storable.text(_text(output))
         await self._store.append(place, [Message("user", message), Message("assistant", text)])
         usage = Usage(
             input_tokens=tally.input_tokens, output_tokens=tally.output_tokens, cost_micros=tally.cost_micros
@@ -170,7 +171,7 @@ class Chat:
 
 def router(chat: Chat) -> APIRouter:
     """POST /v1/chat."""
-    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 429, 502, 504))
+    routes = APIRouter(prefix="/v1", tags=["chat"], responses=may(400, 413, 415, 502, 504))
 
     @routes.post("/chat", response_model=ChatReply, operation_id="chat", responses={200: _described_events()})
     async def say(
@@ -237,9 +238,3 @@ def _event(name: str, data: Any) -> bytes:
 
 def _text(output: JsonValue) -> str:
     return output if isinstance(output, str) else to_json(output).decode()
-
-
-def _storable(message: str) -> None:
-    # JSON can carry both, Postgres' text neither.
-    if "\x00" in message or any("\ud800" <= letter <= "\udfff" for letter in message):
-        raise Problem(422, "body #/message: it must be Unicode text without NUL and lone surrogates.")

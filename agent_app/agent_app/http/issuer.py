@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import BaseModel, TypeAdapter
 
-from agent_app.http.kept import Kept
+from agent_app.http.kept import Kept, Unusable
 from agent_app.settings.auth import AuthSettings
 from agent_app.settings.kinds import IssuerUrl, is_loopback
 
@@ -39,8 +39,8 @@ class _Discovery(BaseModel):
     jwks_uri: IssuerUrl
 
 
-class IssuerError(Exception):
-    """The issuer answers with something that cannot be used; the message says with what."""
+class IssuerError(Unusable):
+    """The issuer cannot be reached, or answers with something that cannot be used."""
 
 
 @dataclass(frozen=True)

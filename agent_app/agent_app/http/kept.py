@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from agent_app.secrets import SecretError
+from agent_app.settings import SettingsError
+
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
@@ -17,6 +20,10 @@ T = TypeVar("T")
 SOONEST_SECONDS = 10.0
 #: What is only old is not waited for longer: it can still be used.
 _PATIENCE_SECONDS = 1.0
+
+
+class Unusable(Exception):
+    """What was read cannot be used; the message says why and holds nothing of it."""
 
 
 class Kept(Generic[T]):
@@ -72,4 +79,8 @@ class Kept(Generic[T]):
         try:
             await self.load()
         except Exception as error:  # noqa: BLE001 (what is known goes on holding)
-            log.warning(f"{self._what} could not be read", reason=type(error).__name__)
+            # Others' messages may hold anything.
+            ours = isinstance(error, (Unusable, SettingsError, SecretError))
+            log.warning(
+                f"{self._what} could not be read", reason=str(error) if ours else type(error).__name__
+            )

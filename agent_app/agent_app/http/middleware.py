@@ -72,7 +72,7 @@ class Observed:
 
 
 class Limited:
-    """Refuses bodies beyond a size, whether they say their length or not."""
+    """Refuses bodies beyond a size, whether they say their length or not, and those that say it twice."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -82,7 +82,16 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy that goes by the one and we by the other would not agree where the next request begins.
+            response = answer(
+                Problem(400, "There are Content-Length and Transfer-Encoding: send one of them.")
+            )
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._limit:
             raise self._problem()
         taken = 0

@@ -63,5 +63,6 @@ def document(app: FastAPI, *, guarded: bool) -> dict[str, Any]:
             if path.startswith("/v1/"):
                 operation["security"] = [{name: []} for name in _SCHEMES] if guarded else []
             if not guarded:
-                operation["responses"].pop("401", None)
+                for status in ("401", "403"):
+                    operation["responses"].pop(status, None)
     return schema

@@ -90,7 +90,7 @@ def router(submission: Submission | None) -> APIRouter:
             )
         return submission
 
-    @routes.post("", status_code=202, operation_id="submitTask", responses=may(400, 413, 501))
+    @routes.post("", status_code=202, operation_id="submitTask", responses=may(400, 413, 415, 501))
     async def submit(
         request: TaskRequest, owner: Owner, idempotency_key: Annotated[Key | None, Header()] = None
     ) -> Accepted:

@@ -21,7 +21,7 @@ class Traced:
     """Around all else, so that the other layers' logs tell the trace. Nothing is buffered.
 
     opentelemetry-instrumentation-asgi was measured and left: it records query strings and the text of
-    exceptions, and costs a request three times as much.
+    exceptions, and costs a request three times as much (docs/adr/0010).
     """
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:

@@ -13,7 +13,7 @@ from agent_app.http.owner import Owner
 from agent_app.llm.budget import MICROS, Budget
 from agent_app.llm.call import Caller
 from agent_app.llm.usage import Group, Ledger
-from agent_app.problems import PROBLEMS
+from agent_app.problems import may
 from agent_app.settings import Settings
 from agent_app.state.tables import ANONYMOUS
 
@@ -67,7 +67,7 @@ class UsageReport(BaseModel):
 
 def router(settings: Settings, ledger: Ledger, budget: Budget, agents: Collection[str]) -> APIRouter:
     """GET /v1/usage."""
-    routes = APIRouter(prefix="/v1/usage", tags=["usage"], responses=PROBLEMS)
+    routes = APIRouter(prefix="/v1/usage", tags=["usage"], responses=may())
 
     @routes.get("")
     async def usage(
@@ -81,9 +81,7 @@ def router(settings: Settings, ledger: Ledger, budget: Budget, agents: Collectio
         everybody = owner == ANONYMOUS or owner in settings.usage_readers
         own = {} if everybody else {"fleet": settings.fleet, "key": owner}
         lines = await ledger.report(month, group_by or ("model",), **own)
-        stands = {
-            stand.scope: stand for agent in agents for stand in await budget.standing(Caller(agent, owner))
-        }
+        stands = await budget.standing(Caller(agent, owner) for agent in agents)
         return UsageReport(
             lines=[
                 UsageLine(
@@ -99,13 +97,13 @@ def router(settings: Settings, ledger: Ledger, budget: Budget, agents: Collectio
             ],
             budgets=[
                 BudgetLine(
-                    scope=scope.kind,
-                    name=scope.name,
+                    scope=stand.scope.kind,
+                    name=stand.scope.name,
                     limit_usd=_usd(stand.limit),
                     spent_usd=_usd(stand.spent),
                     reserved_usd=_usd(stand.reserved),
                 )
-                for scope, stand in stands.items()
+                for stand in stands
             ],
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -97,9 +98,10 @@ class Access:
 
     async def close(self) -> None:
         """After the last call: gives back what is held, and closes the connections to the vendors."""
-        await self.budget.close()
-        await self.ledger.close()
-        await self._models.close()
+        async with AsyncExitStack() as stack:  # each, whatever becomes of the others
+            stack.push_async_callback(self._models.close)
+            stack.push_async_callback(self.ledger.close)
+            stack.push_async_callback(self.budget.close)
 
     def model_name(self, agent: str) -> str:
         """What the agent's model is called."""

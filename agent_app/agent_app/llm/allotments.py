@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -23,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from agent_app.llm.account import DROP, NOW, OPEN, REAP, STANDING, SYNC
 from agent_app.llm.budget import BudgetLimits, Reservation, Scope, Standing, Watch, exhausted, month_of
 from agent_app.llm.call import Caller, LlmProblem
+from agent_app.llm.clock import Away, Clock, SetClock
+from agent_app.llm.pool import Pool
 
 log = structlog.get_logger(__name__)
 
@@ -38,37 +39,8 @@ _REFUSED_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 
 
-class _Away(Exception):
-    """The database did not answer, or the answer was lost."""
-
-
 class _Reaped(Exception):
     """The allotment was taken for that of a dead process: all of it counts as spent."""
-
-
-@dataclass(eq=False)
-class Pool:
-    """What this process holds of one budget in one month."""
-
-    scope: Scope
-    month: date
-    limit: int
-    id: uuid.UUID = field(default_factory=uuid.uuid4)
-    free: int = 0
-    reserved: int = 0
-    settled: int = 0
-    #: What Postgres was told last.
-    flushed: int = 0
-    version: int = 0
-    opened: bool = False
-    remaining: int = 0
-    wanted: int = 0
-    used_at: float = field(default_factory=time.monotonic)
-    told_at: float = 0.0
-    refused_until: float = 0.0
-    refused: int = 0
-    refused_soon: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class PostgresBudget:
@@ -98,13 +70,9 @@ class PostgresBudget:
         self._engine = engine
         self._place = {"environment": environment, "fleet": fleet}
         self._limits = limits
-        self._set_now = now
+        self._clock = Clock(self._ask_time) if now is None else SetClock(now)
         self._idle = idle
         self._watch = watch
-        #: The database's time less the monotonic one.
-        self._epoch: datetime | None = None
-        self._month_until = 0.0
-        self._clock = asyncio.Lock()
         self._pools: dict[Scope, Pool] = {}
         self._former: list[Pool] = []
         self._reap_from = time.monotonic() + EXPIRY_SECONDS
@@ -114,7 +82,7 @@ class PostgresBudget:
         try:
             for scope, limit in self._limits.of(caller):
                 pool = self._pools.get(scope)
-                if pool is None or self._set_now is not None or time.monotonic() >= self._month_until:
+                if pool is None or not self._clock.is_of_this_month:
                     pool = await self._current(scope, limit)
                 if pool.free < micros:
                     pool = await self._fill(pool, micros)
@@ -123,14 +91,14 @@ class PostgresBudget:
                 pool.used_at = time.monotonic()
                 reservation.parts.append(pool)
         except BaseException as error:
-            await self.settle(reservation, 0)
-            if isinstance(error, _Away):
+            self.settle(reservation, 0)
+            if isinstance(error, Away):
                 detail = "The budget cannot be checked: the database does not answer; try again soon."
                 raise LlmProblem(503, detail, retry_after=5) from None
             raise
         return reservation
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         """Touches this process' memory alone."""
         if reservation.settled:
             return
@@ -140,8 +108,8 @@ class PostgresBudget:
             pool.free += reservation.micros - micros
             pool.settled += micros
 
-    async def standing(self, caller: Caller) -> list[Standing]:
-        limits = dict(self._limits.of(caller))
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
+        limits = self._limits.of_all(callers)
         if not limits:
             return []
         async with self._engine.connect() as connection:
@@ -165,18 +133,22 @@ class PostgresBudget:
                 for _ in range(100):
                     if not await self._execute(REAP, self._place):
                         break
-        except _Away:
+        except Away:
             log.warning("the database does not answer for the budgets; what is in hand may be spent")
 
     async def close(self) -> None:
         pools = [*self._pools.values(), *self._former]
         self._pools, self._former = {}, []
-        for pool in pools:
+        for given, pool in enumerate(pools):
             try:
                 await self._sync(pool, give_back=max(0, pool.free))
                 await self._execute(DROP, {"id": pool.id})
-            except (_Away, _Reaped):
-                log.warning("an allotment could not be given back: it counts as spent", scope=pool.scope.kind)
+            except _Reaped:
+                log.warning("an allotment had expired: it counts as spent", scope=pool.scope.kind)
+            except Away:
+                # Each of thousands would take its time to find that out again.
+                log.warning("allotments cannot be given back: they count as spent", number=len(pools) - given)
+                return
 
     async def _tend(self, pool: Pool) -> None:
         former = pool in self._former
@@ -201,39 +173,15 @@ class PostgresBudget:
         await self._rolled_over()
         pool = self._pools.get(scope)
         if pool is None:
-            pool = self._pools[scope] = Pool(scope, month_of(self._now()), limit)
+            pool = self._pools[scope] = Pool(scope, month_of(self._clock.now()), limit)
         return pool
 
     async def _rolled_over(self) -> None:
         """Puts a new month's pools in the place of the old ones, which settle what they have reserved."""
-        if self._set_now is None and time.monotonic() >= self._month_until:
-            async with self._clock:
-                if time.monotonic() >= self._month_until:
-                    await self._set_clock()
-        month = month_of(self._now())
+        month = month_of(await self._clock.looked_at())
         for scope, pool in list(self._pools.items()):
             if pool.month != month:
                 self._former.append(self._pools.pop(scope))
-
-    async def _set_clock(self) -> None:
-        try:
-            said: datetime = (await self._fetch(NOW, {}))[0]
-        except _Away:
-            if self._epoch is None:
-                raise
-            said = self._now()  # good enough to spend what is in hand
-        self._epoch = said - timedelta(seconds=time.monotonic())
-        begins = (month_of(said) + timedelta(days=32)).replace(day=1)
-        left = datetime(begins.year, begins.month, 1, tzinfo=UTC) - said
-        # An hour at most, so that this clock does not run away from the database's.
-        self._month_until = time.monotonic() + min(3600.0, left.total_seconds())
-
-    def _now(self) -> datetime:
-        if self._set_now is not None:
-            return self._set_now()
-        if self._epoch is None:
-            raise _Away
-        return self._epoch + timedelta(seconds=time.monotonic())
 
     async def _fill(self, pool: Pool, micros: int) -> Pool:
         """A pool of the same budget that has `micros` free; nothing may be awaited before they are taken."""
@@ -244,7 +192,9 @@ class PostgresBudget:
                     if pool.free >= micros:
                         return pool
                     if time.monotonic() < pool.refused_until and micros - pool.free >= pool.refused:
-                        raise exhausted(pool.scope, pool.limit, micros, self._now(), soon=pool.refused_soon)
+                        raise exhausted(
+                            pool.scope, pool.limit, micros, self._clock.now(), soon=pool.refused_soon
+                        )
                     need = micros - max(0, pool.free)
                     try:
                         granted, _, gone = await self._locked_sync(pool, need=need, wanted=pool.wanted)
@@ -257,13 +207,13 @@ class PostgresBudget:
                             pool.refused, pool.refused_soon = need, gone + need <= pool.limit
                             pool.refused_until = time.monotonic() + _REFUSED_SECONDS
                             raise exhausted(
-                                pool.scope, pool.limit, micros, self._now(), soon=pool.refused_soon
+                                pool.scope, pool.limit, micros, self._clock.now(), soon=pool.refused_soon
                             )
                         continue  # others took of it meanwhile
                 pool.wanted -= micros
                 pool = await self._current(pool.scope, pool.limit)
                 pool.wanted += micros
-            raise exhausted(pool.scope, pool.limit, micros, self._now(), soon=True)
+            raise exhausted(pool.scope, pool.limit, micros, self._clock.now(), soon=True)
         finally:
             pool.wanted -= micros
 
@@ -307,6 +257,10 @@ class PostgresBudget:
             self._watch(pool.scope, pool.limit, row.remaining)
         return row.granted, row.remaining, row.gone
 
+    async def _ask_time(self) -> datetime:
+        said: datetime = (await self._fetch(NOW, {}))[0]
+        return said
+
     async def _fetch(self, statement: TextClause, values: dict[str, Any]) -> Any:
         return await self._ask(statement, values, rows=True)
 
@@ -322,4 +276,4 @@ class PostgresBudget:
         except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
             # Others, too, may just have come back: their allotments are not dead for that.
             self._reap_from = time.monotonic() + EXPIRY_SECONDS
-            raise _Away from error
+            raise Away from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -63,11 +63,11 @@ class Budget(Protocol):
             LlmProblem: 503, what the budget holds cannot be known now.
         """
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         """Says what the call really cost; the rest is free again."""
 
-    async def standing(self, caller: Caller) -> list[Standing]:
-        """Each budget that this caller's calls count for."""
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
+        """Each budget that calls of these count for."""
 
     async def run(self) -> None:
         """Keeps the shared account up to date; ends by being cancelled."""
@@ -82,10 +82,10 @@ class NoBudget:
     async def reserve(self, caller: Caller, micros: int) -> Reservation:
         return Reservation(micros)
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         reservation.settled = True
 
-    async def standing(self, caller: Caller) -> list[Standing]:
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
         return []
 
     async def run(self) -> None:
@@ -123,6 +123,10 @@ class BudgetLimits:
         if of_agent is not None:
             found.append((Scope("agent", caller.agent), of_agent))
         return found
+
+    def of_all(self, callers: Iterable[Caller]) -> dict[Scope, int]:
+        """The budgets of several callers, each once."""
+        return {scope: limit for caller in callers for scope, limit in self.of(caller)}
 
 
 @dataclass(eq=False)
@@ -165,7 +169,7 @@ class MemoryBudget:
             account.reserved += micros
         return Reservation(micros, accounts)
 
-    async def settle(self, reservation: Reservation, micros: int) -> None:
+    def settle(self, reservation: Reservation, micros: int) -> None:
         if reservation.settled:
             return
         reservation.settled = True
@@ -173,9 +177,9 @@ class MemoryBudget:
             account.reserved -= reservation.micros
             account.spent += micros
 
-    async def standing(self, caller: Caller) -> list[Standing]:
+    async def standing(self, callers: Iterable[Caller]) -> list[Standing]:
         stands = []
-        for scope, limit in self._limits.of(caller):
+        for scope, limit in self._limits.of_all(callers).items():
             account = self._accounts.get(scope, _Account())
             stands.append(Standing(scope, limit, account.spent, account.reserved))
         return stands

@@ -25,6 +25,8 @@ from agent_app.telemetry.metrics import Metrics
 
 _BUSY = frozenset({429, 503, 529})
 _BUSY_SECONDS = 10
+#: The longest that who asked is told to wait, whatever a vendor says.
+_LONGEST_WAIT_SECONDS = 86_400
 
 _T = TypeVar("_T")
 #: One try: asks this model; what it opens goes onto the stack, which the caller closes.
@@ -106,7 +108,7 @@ class Calls:
     async def first(
         self, candidates: Sequence[Candidate], caller: Caller, size: Size, ask: Ask[_T], stack: AsyncExitStack
     ) -> tuple[Charge, _T]:
-        """The answer of the first candidate that gives one; `settle` must follow.
+        """The answer of the first candidate that gives one; `settle` or `give_up` must follow.
 
         Raises:
             LlmProblem: none answered, or quota or budget did not let it be asked.
@@ -121,21 +123,38 @@ class Calls:
                     break
         raise problem(failed)
 
-    async def settle(self, charge: Charge, usage: RequestUsage | None, outcome: str = "answered") -> Cost:
-        """Says what the vendor took; where nobody knows (None, or no tokens), all that was set aside."""
-        if usage is None or not (usage.input_tokens or usage.output_tokens):
-            everything = {"tokens": charge.permit.tokens, "micros": charge.reservation.micros}
-            return await self._close(charge, usage or RequestUsage(), outcome, **everything)
+    def settle(self, charge: Charge, usage: RequestUsage) -> Cost:
+        """The model answered: says what it took; what it does not tell counts as all that was set aside."""
+        charge.candidate.breaker.worked()
+        try:
+            micros = self._prices.micros(charge.candidate.name, usage)
+        except ValueError:
+            micros = -1  # what was told cannot be, such as more tokens from a cache than there were
+        # No prompt takes no tokens.
+        if usage.input_tokens <= 0 or usage.output_tokens < 0 or micros < 0:
+            return self._whole(charge, "answered")
         used = usage.input_tokens + usage.output_tokens
-        micros = self._prices.micros(charge.candidate.name, usage)
-        return await self._close(charge, usage, outcome, tokens=used, micros=micros)
+        return self._close(charge, usage, "answered", tokens=used, micros=micros)
 
-    async def _close(
-        self, charge: Charge, usage: RequestUsage, outcome: str, *, tokens: int, micros: int
-    ) -> Cost:
+    def give_up(self, charge: Charge, why: Failure | None) -> Cost:
+        """There is no whole answer; None: through no fault of the model's, as when who asked has left."""
+        if why is None or why.callers_fault:
+            charge.candidate.breaker.dropped()
+        else:
+            charge.candidate.breaker.failed()
+        if why is None or why.may_have_counted:
+            return self._whole(charge, "failed")  # what the vendor made of it is not known
+        return self._close(charge, RequestUsage(), "failed", tokens=0, micros=0)
+
+    def _whole(self, charge: Charge, outcome: str) -> Cost:
+        tokens, micros = charge.permit.tokens, charge.reservation.micros
+        return self._close(charge, RequestUsage(), outcome, tokens=tokens, micros=micros)
+
+    def _close(self, charge: Charge, usage: RequestUsage, outcome: str, *, tokens: int, micros: int) -> Cost:
+        """Awaits nothing: no cancellation can come between."""
         candidate, caller, metrics = charge.candidate, charge.caller, self._metrics
-        await self._limits.settle(charge.permit, tokens)
-        await self._budget.settle(charge.reservation, micros)
+        self._limits.settle(charge.permit, tokens)
+        self._budget.settle(charge.reservation, micros)
         self._ledger.record(caller, candidate.name, usage, micros, outcome)
         short = candidate.short
         metrics.llm_requests.labels(short, outcome).inc()
@@ -170,28 +189,17 @@ class Calls:
     async def _attempt(
         self, candidate: Candidate, caller: Caller, size: Size, ask: Ask[_T], stack: AsyncExitStack
     ) -> tuple[Charge, _T]:
-        """One call within budget and limits; the breaker learns how it ended."""
-        breaker = candidate.breaker
+        """One call within budget and limits."""
         charge = await self._admitted(candidate, caller, size)
         try:
             async with asyncio.timeout(self._settings.model_timeout):
-                answer = await ask(candidate.model, stack)
+                return charge, await ask(candidate.model, stack)
         except BaseException as error:
             why = failure.of(error) if isinstance(error, Exception) else None
-            if why is None or why.callers_fault:
-                breaker.dropped()
-            else:
-                breaker.failed()
-            if why is None or why.may_have_counted:
-                # What the vendor made of it is not known.
-                await self.settle(charge, None, "failed")
-            else:
-                await self._close(charge, RequestUsage(), "failed", tokens=0, micros=0)
+            self.give_up(charge, why)
             if why is None:
                 raise
             raise _Refused(why) from None
-        breaker.worked()
-        return charge, answer
 
     async def _admitted(self, candidate: Candidate, caller: Caller, size: Size) -> Charge:
         reservation: Reservation | None = None
@@ -206,7 +214,7 @@ class Calls:
             if isinstance(error, BudgetExhausted):
                 self._metrics.llm_budget_refusals.labels(error.extensions["budget"]).inc()
             if reservation is not None:
-                await self._budget.settle(reservation, 0)
+                self._budget.settle(reservation, 0)
             raise
         return Charge(candidate, caller, permit, reservation, time.perf_counter())
 
@@ -218,5 +226,6 @@ def problem(failed: Sequence[tuple[Candidate, Failure]]) -> LlmProblem:
     failures = [why for _, why in failed]
     waits = [why.retry_after for why in failures if why.retry_after is not None]
     if any(why.status in _BUSY or why.retry_after is not None for why in failures):
-        return LlmProblem(503, f"{said}.", retry_after=math.ceil(min(waits)) if waits else _BUSY_SECONDS)
+        wait = math.ceil(min(*waits, _LONGEST_WAIT_SECONDS)) if waits else _BUSY_SECONDS
+        return LlmProblem(503, f"{said}.", retry_after=max(1, wait))
     return LlmProblem(504 if all(why.timed_out for why in failures) else 502, f"{said}.")

@@ -92,7 +92,7 @@ class Embeddings:
         )
         async with AsyncExitStack() as stack:
             charge, result = await self._calls.first([self._candidate], caller, size, ask, stack)
-        await self._calls.settle(charge, result.usage)
+        self._calls.settle(charge, result.usage)
         return [list(map(float, vector)) for vector in result.embeddings]
 
     def _key(self, text: str) -> str:

@@ -61,7 +61,7 @@ class RateLimits(Protocol):
                 `tokens` are more than the model's whole limit.
         """
 
-    async def settle(self, permit: Permit, tokens: int) -> None:
+    def settle(self, permit: Permit, tokens: int) -> None:
         """Says what the call really took; 0 if it never reached the vendor. The request itself counts on."""
 
     async def run(self) -> None:
@@ -74,7 +74,7 @@ class Unlimited:
     async def acquire(self, model: str, tokens: int, *, wait: float) -> Permit:
         return Permit(model, tokens)
 
-    async def settle(self, permit: Permit, tokens: int) -> None:
+    def settle(self, permit: Permit, tokens: int) -> None:
         permit.settled = True
 
     async def run(self) -> None:
@@ -200,7 +200,7 @@ class MemoryRateLimits(Line):
         window[-1].tokens += tokens
         return Permit(model, tokens, window[-1])
 
-    async def settle(self, permit: Permit, tokens: int) -> None:
+    def settle(self, permit: Permit, tokens: int) -> None:
         if permit.used is None or permit.settled:
             return
         permit.settled = True

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_ai.exceptions import UnexpectedModelBehavior
-from pydantic_ai.messages import BaseToolCallPart, ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, ThinkingPart
 from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from agent_app.agents.context import Tally
-from agent_app.llm import failure
+from agent_app.llm import bounds
 from agent_app.llm.call import Caller, PromptTooLong
 from agent_app.llm.calls import Calls, Candidate, Charge, Cost, Size, problem
 from agent_app.llm.prompt import Prompt
 from agent_app.llm.response_cache import Lookup, ResponseCache
+from agent_app.llm.stream import Watched
+from agent_app.problems import Problem
 from agent_app.settings.llm import LlmSettings
+
+#: Tokens that a model takes in at once, where that is not known: as many as any does.
+_WINDOW = 2_000_000
 
 
 class ManagedModel(WrapperModel):
@@ -59,11 +63,11 @@ class ManagedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        bounded = self._bounded(model_settings)
+        bounded = bounds.bounded(model_settings, self._llm.max_output_tokens)
 
         async def ask(model: Model, _stack: AsyncExitStack) -> ModelResponse:
             response = await model.request(messages, bounded, model_request_parameters)
-            if not any(isinstance(part, (TextPart, BaseToolCallPart)) for part in response.parts):
+            if _is_empty(response):
                 raise UnexpectedModelBehavior("the answer is empty")
             return response
 
@@ -75,7 +79,7 @@ class ManagedModel(WrapperModel):
             charge, response = await self._calls.first(
                 self._candidates, self._caller, self._size(prompt, bounded), ask, stack
             )
-        self._add(charge.candidate, await self._calls.settle(charge, response.usage))
+            self._add(charge.candidate, self._calls.settle(charge, response.usage))
         await self._keep(found, charge, response)
         return response
 
@@ -88,7 +92,7 @@ class ManagedModel(WrapperModel):
         run_context: Any = None,
     ) -> AsyncIterator[StreamedResponse]:
         """Tried again only until the answer begins: what was told cannot be taken back."""
-        bounded = self._bounded(model_settings)
+        bounded = bounds.bounded(model_settings, self._llm.max_output_tokens)
 
         async def ask(model: Model, stack: AsyncExitStack) -> StreamedResponse:
             opened = model.request_stream(messages, bounded, model_request_parameters, run_context)
@@ -106,26 +110,30 @@ class ManagedModel(WrapperModel):
             charge, response = await self._calls.first(
                 self._candidates, self._caller, self._size(prompt, bounded), ask, stack
             )
-            outcome = "failed"
+            watched = Watched(response, self._llm.model_timeout)
             try:
-                async with asyncio.timeout(self._llm.model_timeout):
-                    yield response
-                outcome = "answered"
+                yield response
             except Exception as error:
-                why = failure.of(error)
-                if why is None:
+                if error is not watched.error or watched.why is None:
                     raise
-                charge.candidate.breaker.failed()
-                raise problem([(charge.candidate, why)]) from None
+                raise problem([(charge.candidate, watched.why)]) from None
             finally:
                 whole = response.get()
                 # What a stream that broke off has told of its usage so far is not all that is charged.
-                usage = whole.usage if whole.state == "complete" else None
-                self._add(charge.candidate, await self._calls.settle(charge, usage, outcome))
+                if whole.state in {"complete", "suspended"}:
+                    cost = self._calls.settle(charge, whole.usage)
+                else:
+                    cost = self._calls.give_up(charge, watched.why)
+                self._add(charge.candidate, cost)
             await self._keep(found, charge, whole)
 
-    def _bounded(self, given: ModelSettings | None) -> ModelSettings:
-        return ModelSettings(**{"max_tokens": self._llm.max_output_tokens, **(given or {})})
+    async def compact_messages(self, *_: Any, **__: Any) -> NoReturn:
+        """Would be a call of the vendor's that nobody sees."""
+        raise _unmanaged("compact_messages")
+
+    async def batch_create(self, *_: Any, **__: Any) -> NoReturn:
+        """Would be calls of the vendor's that nobody sees."""
+        raise _unmanaged("batch_create")
 
     def _size(self, prompt: Prompt, bounded: ModelSettings) -> Size:
         """The tokens that a call may take.
@@ -140,7 +148,9 @@ class ManagedModel(WrapperModel):
                 f"The prompt is about {prompt.estimate} tokens with its history and instructions, and "
                 f"AGENT_APP_MAX_PROMPT_TOKENS is {most}: shorten it, or begin a new session.",
             )
-        return Size(prompt.estimate, prompt.most, bounded.get("max_tokens", self._llm.max_output_tokens))
+        # What a vendor fetches or sees itself is bounded by what its model can take in.
+        more = max(candidate.model.context_window or _WINDOW for candidate in self._candidates)
+        return Size(prompt.estimate, prompt.most + more * prompt.reads_more, bounded["max_tokens"])
 
     async def _looked_up(self, prompt: Prompt) -> Lookup | None:
         if self._cache is None:
@@ -164,3 +174,16 @@ class ManagedModel(WrapperModel):
         self._tally.input_tokens += cost.usage.input_tokens
         self._tally.output_tokens += cost.usage.output_tokens
         self._tally.cost_micros += cost.micros
+
+
+def _is_empty(response: ModelResponse) -> bool:
+    """Whether nothing is said and nothing says why, as where thinking took all the tokens there were."""
+    said = any(not isinstance(part, ThinkingPart) for part in response.parts)
+    return not said and response.finish_reason not in {"length", "content_filter"}
+
+
+def _unmanaged(what: str) -> Problem:
+    return Problem(
+        501,
+        f"The agent asks for {what}, which has neither limits nor budgets here: let it make plain requests.",
+    )

@@ -113,7 +113,7 @@ class RedisRateLimits(Line):
             if limits.requests_per_minute is not None or limits.tokens_per_minute is not None:
                 self._of(model)
 
-    async def settle(self, permit: Permit, tokens: int) -> None:
+    def settle(self, permit: Permit, tokens: int) -> None:
         """Takes no round trip: `run` tells Redis, many settlements at once."""
         if permit.used is None or permit.settled:
             return

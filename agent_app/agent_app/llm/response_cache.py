@@ -24,6 +24,7 @@ LONGEST: Final = 262_144
 #: Of the questions in one setting, the newest are compared.
 COMPARED: Final = 100
 _ANSWER: Final = TypeAdapter(ModelResponse)
+_PASSING: Final = {"usage", "timestamp", "metadata", "run_id", "conversation_id", "failed_attempts"}
 _WHOLE: Final = frozenset({None, "stop", "tool_call"})
 
 
@@ -116,7 +117,7 @@ class Lookup:
 
     source: ResponseCache
     key: str
-    answer: ModelResponse | None = None
+    answer: ModelResponse | None = field(default=None, repr=False)
     #: Where questions in the same setting are listed, and this one's meaning.
     near: str = ""
     vector: str = field(default="", repr=False)
@@ -125,8 +126,11 @@ class Lookup:
         """Keeps the answer, if it is whole."""
         if response.state != "complete" or response.finish_reason not in _WHOLE:
             return
-        said = ModelResponse(parts=response.parts, model_name=response.model_name)
-        text = _ANSWER.dump_json(said, exclude={"usage", "timestamp"}).decode()
+        # A stream without its last event may have no end either.
+        if response.usage.unmeasured_requests:
+            return
+        # Whose it is stays with it: what thinking is signed by is sent back to the same vendor alone.
+        text = _ANSWER.dump_json(response, exclude=_PASSING).decode()
         if len(text) > LONGEST:
             return
         await self.source.cache.put({self.key: text}, seconds=self.source.seconds)

@@ -1,7 +1,7 @@
 """A span for every call of a vendor, by OpenTelemetry's conventions for generative AI; never what was said.
 
 pydantic-ai's own InstrumentedModel was measured and left: it does not say `error.type`, goes through all that
-was said to record an empty message for each, and costs a call four times as much.
+was said to record an empty message for each, and costs a call six times as much (docs/adr/0010).
 """
 
 from __future__ import annotations

@@ -189,6 +189,15 @@ class PostgresLedger(MemoryLedger):
 
     async def flush(self) -> bool:
         """Adds what was counted to Postgres; whether all is there. What is not is kept for the next time."""
+        # To its end even where who flushes is cancelled: what is stored half-way would be stored twice.
+        flushing = asyncio.ensure_future(self._flushed())
+        try:
+            return await asyncio.shield(flushing)
+        except asyncio.CancelledError:
+            await asyncio.gather(flushing, return_exceptions=True)
+            raise
+
+    async def _flushed(self) -> bool:
         async with self._lock:
             # In one order everywhere, so that two processes never wait for each other's rows.
             waiting = sorted(self._rows.items())

@@ -54,9 +54,15 @@ def build(vendor: str, name: str, settings: Settings, keys: LlmKeys) -> Model:
         return built_in()
     if vendor == "openai":
         from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.profiles.openai import OpenAIModelProfile
         from pydantic_ai.providers.openai import OpenAIProvider
 
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=_openai(settings, keys)))
+        # OpenAI says why an answer ends; of those who only speak like it, some do not.
+        ends = OpenAIModelProfile(
+            openai_chat_streaming_requires_finish_reason=settings.openai_base_url is None
+        )
+        provider = OpenAIProvider(openai_client=_openai(settings, keys))
+        return OpenAIChatModel(name, provider=provider, profile=ends)
     from anthropic import AsyncAnthropic, DefaultAioHttpClient
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider

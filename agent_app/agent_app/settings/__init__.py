@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Self
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from agent_app.settings.agents import AgentSettings
@@ -19,6 +21,7 @@ PREFIX = "AGENT_APP_"
 _WAYS_IN = (
     f"set {PREFIX}API_KEYS_SECRET_ARN (API keys), or {PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE (tokens)"
 )
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 
 
 class SettingsError(Exception):
@@ -40,6 +43,7 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     host: str = "0.0.0.0"  # noqa: S104 (a pod is reached from outside it)
     port: int = Field(8000, ge=0, le=65535)
     log_level: LogLevel = "info"
+    receive_seconds: float = Field(60, gt=0, le=3600, description="How long a request may take to come in")
     page: bool = Field(True, description="Whether `/` shows a page to chat and to give tasks")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=16_777_216)
 
@@ -73,31 +77,22 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
         None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=r"^[a-z0-9-]+$"
     )
 
-    @model_validator(mode="after")
-    def _secrets_belong_to_urls(self) -> Self:
+    def _conflicts(self) -> Iterator[str]:
+        yield from self.auth_conflicts()
         for name in ("redis", "database"):
             if getattr(self, f"{name}_secret_arn") and not getattr(self, f"{name}_url"):
                 variable = f"{PREFIX}{name.upper()}_SECRET_ARN"
-                raise ValueError(f"{variable} is set without {PREFIX}{name.upper()}_URL: set both or neither")
-        return self
-
-    @model_validator(mode="after")
-    def _likeness_can_be_told(self) -> Self:
+                yield f"{variable} is set without {PREFIX}{name.upper()}_URL: set both or neither"
         if self.semantic_cache_similarity is not None and self.embedding_model is None:
-            raise ValueError(
+            yield (
                 f"{PREFIX}SEMANTIC_CACHE_SIMILARITY is set without {PREFIX}EMBEDDING_MODEL: name the model "
                 "that tells how alike questions are, such as openai:text-embedding-3-small"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _auth_is_off_in_local_alone(self) -> Self:
         if self.auth == ("none",) and self.environment != "local":
-            raise ValueError(
+            yield (
                 f"{PREFIX}AUTH is 'none', which is for the environment 'local' alone, and this is "
                 f"{self.environment!r}: {_WAYS_IN}"
             )
-        return self
 
     def require_auth(self) -> None:
         """For whoever answers requests.
@@ -123,26 +118,72 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
         Raises:
             SettingsError: one message for all that is wrong.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = [_sentence(problem) for problem in error.errors(include_url=False)]
-            raise SettingsError("\n".join(problems)) from None
+        found = cls.read()
+        if found.said:
+            raise SettingsError("\n".join(found.said))
+        return found.settings
+
+    @classmethod
+    def read(cls) -> Reading:
+        """Reads the environment, and tells of all that is wrong with it."""
+        said: list[str] = []
+        unset: dict[str, Any] = {}
+        wrong: set[str] = set()
+        while True:
+            try:
+                settings = cls(**unset)
+                break
+            except ValidationError as error:
+                problems = error.errors(include_url=False)
+                said += map(_sentence, problems)
+                names = {str(problem["loc"][0]) for problem in problems}
+                wrong |= set(map(_variable, names))
+                unset |= {name: _default(name) for name in names}
+        found = Reading(settings, said, frozenset(wrong))
+        found.add(f"{conflict}." for conflict in settings._conflicts())
+        return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The settings, as if what is wrong were unset, and a sentence for each that is."""
+
+    settings: Settings
+    said: list[str]
+    variables: frozenset[str]
+
+    def add(self, sentences: Iterable[str]) -> None:
+        """Notes what else is wrong, but not what only follows from a variable that is wrong itself."""
+        for sentence in sentences:
+            if sentence not in self.said and not self.variables & set(_VARIABLE.findall(sentence)):
+                self.said.append(sentence)
+
+
+def _field(name: str) -> Any:
+    fields = Settings.model_fields
+    return fields.get(name) or next((each for each in fields.values() if each.validation_alias == name), None)
+
+
+def _default(name: str) -> Any:
+    field = _field(name)
+    return None if field is None else field.default
+
+
+def _variable(name: str) -> str:
+    return name if name.isupper() else f"{PREFIX}{name.upper()}"
 
 
 def _sentence(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return f"{message}."
-    name = str(problem["loc"][0])
-    fields = Settings.model_fields
-    field = fields.get(name) or next(
-        (each for each in fields.values() if each.validation_alias == name), None
-    )
-    variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
-    default = field.default if field is not None else None
-    way_out = f"the default {default!r}" if default is not None else "none"
-    return f"{variable} is {_shown(variable)}: {message}. Correct it, or unset it for {way_out}."
+    name, *inside = map(str, problem["loc"])
+    variable = _variable(name)
+    default = _default(name)
+    if inside:
+        # Of a JSON object: where in it.
+        return f"{variable}, at {'/'.join(inside)}: {message}. Correct it."
+    plain = isinstance(default, (str, int, float, bool))
+    way_out = f"unset it for the default {default!r}" if plain else "unset it"
+    return f"{variable} is {_shown(variable)}: {message}. Correct it, or {way_out}."
 
 
 def _shown(variable: str) -> str:
@@ -150,4 +191,4 @@ def _shown(variable: str) -> str:
         return "set to a hidden value"
     value = os.environ.get(variable, os.environ.get(variable.lower(), ""))
     # A password may hold '@' or '/' or '?': all up to the last '@' is hidden.
-    return repr(re.sub(r"//.*@", "//***@", value)[:200])
+    return repr(re.sub(r"//.*@", "//***@", value, flags=re.DOTALL)[:200])

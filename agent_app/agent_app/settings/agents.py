@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
-from agent_app.settings.kinds import HttpUrl, ModelName, Name
+from agent_app.settings.kinds import FromJson, HttpUrl, ModelName, Name
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
@@ -59,6 +59,6 @@ SHIPPED: Mapping[str, AgentType] = {
 class AgentSettings(BaseSettings):
     """The agent types by name."""
 
-    agents: Mapping[Name, AgentType] = Field(
+    agents: Annotated[Mapping[Name, AgentType], NoDecode, FromJson] = Field(
         SHIPPED, min_length=1, description="JSON; the first is the default"
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode
 
 from agent_app.settings.kinds import IssuerUrl, Listed, SecretArn, listed
@@ -45,22 +46,19 @@ class AuthSettings(BaseSettings):
         None, ge=1, le=1_000_000, description="Of each key or subject, replicas together"
     )
 
-    @model_validator(mode="after")
-    def _methods_have_what_they_need(self) -> Self:
+    def auth_conflicts(self) -> Iterator[str]:
+        """What does not fit together, a sentence each, without its full stop."""
         if self.auth is not None and "none" in self.auth and len(self.auth) > 1:
-            raise ValueError("AGENT_APP_AUTH is 'none' and something else: say one of the two")
+            yield "AGENT_APP_AUTH is 'none' and something else: say one of the two"
         if self.checks_keys and self.api_keys_secret_arn is None:
-            raise ValueError(
-                "AGENT_APP_AUTH is 'api-key' without AGENT_APP_API_KEYS_SECRET_ARN: name the keys' secret"
-            )
+            yield "AGENT_APP_AUTH is 'api-key' without AGENT_APP_API_KEYS_SECRET_ARN: name the keys' secret"
         if self.checks_tokens:
             for name, value in (("ISSUER", self.oidc_issuer), ("AUDIENCE", self.oidc_audience)):
                 if not value:
-                    raise ValueError(
+                    yield (
                         f"tokens are to be checked (AGENT_APP_AUTH or AGENT_APP_OIDC_*) without "
                         f"AGENT_APP_OIDC_{name}: set both AGENT_APP_OIDC_ISSUER and AGENT_APP_OIDC_AUDIENCE"
                     )
-        return self
 
     @property
     def checks_keys(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -53,6 +54,18 @@ def listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        # The error's own text tells the place alone.
+        raise ValueError(f"must be a JSON object: {error}") from None
+
+
+#: Of a mapping: JSON in the variable. Without pydantic-settings' own decoding, whose error ends all others.
+FromJson = BeforeValidator(_decoded)
 #: Connection URLs are secrets, since outside a fleet they may carry a password.
 RedisUrl = Annotated[SecretStr, _url("rediss", "redis")]
 DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]

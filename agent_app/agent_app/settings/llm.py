@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
-from agent_app.settings.kinds import HttpUrl, Listed, ModelName, SecretArn
+from agent_app.settings.kinds import FromJson, HttpUrl, Listed, ModelName, SecretArn
 
 
 class ModelLimits(BaseModel):
@@ -46,7 +47,7 @@ class LlmSettings(BaseSettings):
 
     llm_requests_per_minute: int | None = Field(None, ge=1, description="Of each model, replicas together")
     llm_tokens_per_minute: int | None = Field(None, ge=1, description="Of each model, replicas together")
-    llm_limits: Mapping[str, ModelLimits] = Field(
+    llm_limits: Annotated[Mapping[str, ModelLimits], NoDecode, FromJson] = Field(
         {}, description='Of one model: {"openai:gpt-5-mini": {...}}'
     )
     llm_wait_seconds: float = Field(30, ge=0, le=3600, description="The longest a call waits for its limits")
@@ -62,7 +63,9 @@ class LlmSettings(BaseSettings):
 
     monthly_budget_usd: Decimal | None = Field(None, gt=0, description="Of the fleet, by calendar month, UTC")
     monthly_budget_usd_per_key: Decimal | None = Field(None, gt=0, description="Of each API key or subject")
-    model_prices: Mapping[str, ModelPrice] = Field({}, description="Where the known ones are not yours")
+    model_prices: Annotated[Mapping[str, ModelPrice], NoDecode, FromJson] = Field(
+        {}, description="Where the known ones are not yours"
+    )
 
     llm_secret_arn: SecretArn | None = None
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")

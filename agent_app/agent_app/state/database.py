@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 import structlog
 from pydantic import SecretStr
 from sqlalchemy import event
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from agent_app import secrets
+from agent_app.problems import Unavailable
 from agent_app.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+#: Every statement here is a matter of milliseconds: one that takes so long has met a network that swallows
+#: what is sent, which TCP alone finds out after a quarter of an hour.
+ANSWER_SECONDS = 10.0
 
 
 class Login:
@@ -40,6 +50,11 @@ class Login:
             "connect_timeout": 5,
             "prepare_threshold": None,
             "application_name": f"agent-app {self._settings.fleet}"[:63],
+            # A host that is gone without a word, as in a failover, is noticed within 15 s.
+            "keepalives_idle": 5,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 15_000,
         }
         if self._credentials is not None:
             options["user"] = self._credentials.username
@@ -94,9 +109,41 @@ def open_engine(settings: Settings, login: Login) -> AsyncEngine:
         hide_parameters=True,
         **pool,
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only)
     if settings.database_pool_size:
         _only_live(engine)
     return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    # After a failover a connection may go on to what is a reader now.
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
+
+
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for one statement, which is answered within ANSWER_SECONDS.
+
+    Raises:
+        Unavailable: it was not; whether the statement was carried out is not known.
+    """
+    deadline = asyncio.timeout(ANSWER_SECONDS)
+    try:
+        async with deadline, engine.connect() as connection:
+            yield connection
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        log.warning("the database did not answer in time", seconds=ANSWER_SECONDS)
+        raise Unavailable("The database") from None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether it was the database that failed, and not what was asked of it: later it may work."""
+    if isinstance(getattr(error, "orig", None), psycopg.errors.ReadOnlySqlTransaction):
+        return True
+    return isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError, Unavailable))
 
 
 def _only_live(engine: AsyncEngine) -> None:

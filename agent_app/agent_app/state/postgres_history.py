@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent_app.agents.context import Message
+from agent_app.state.database import connected
 from agent_app.state.history import TITLE, Entry, Known, Place
 from agent_app.state.tables import messages, sessions
 
@@ -46,7 +47,7 @@ class PostgresStore:
     async def turns(self, place: Place) -> int:
         """How many turns the session has; 0 for an unknown one."""
         values = {"fleet": self._fleet, "owner": place.owner, "session": place.session}
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             turns = await connection.scalar(_TURNS, values)
         return turns or 0
 
@@ -57,7 +58,7 @@ class PostgresStore:
             messages.c.session_id == place.session,
         )
         newest = select(messages).where(*ours).order_by(messages.c.id.desc()).limit(limit)
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             rows = (await connection.execute(newest)).all()
         return [Entry(Message(row.role, row.content), row.turn, row.created_at) for row in reversed(rows)]
 
@@ -73,7 +74,7 @@ class PostgresStore:
             "roles": [item.role for item in said],
             "contents": [item.content for item in said],
         }
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             rows = (await connection.execute(_APPEND, values)).all()
         return [Entry(item, row.turn, row.created_at) for item, row in zip(said, rows, strict=True)]
 
@@ -92,13 +93,13 @@ class PostgresStore:
         ours = select(sessions, first.label("title")).where(
             sessions.c.fleet == self._fleet, sessions.c.owner == owner
         )
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             rows = await connection.execute(ours.order_by(sessions.c.updated_at.desc()).limit(limit))
             return [Known(row.id, row.turns, row.created_at, row.updated_at, row.title or "") for row in rows]
 
     async def delete(self, place: Place) -> bool:
         gone = delete(sessions).where(*self._is(place)).returning(sessions.c.id)
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             return bool((await connection.execute(gone)).all())
 
     def _is(self, place: Place) -> tuple[ColumnElement[bool], ...]:

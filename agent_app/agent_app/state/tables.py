@@ -87,6 +87,7 @@ tasks = Table(
     Column("error", Text),
     Column("idempotency_key", Text),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     _time("sent_at"),
     _time("lease_until"),
@@ -95,6 +96,7 @@ tasks = Table(
     UniqueConstraint("fleet", "owner", "idempotency_key", name="tasks_by_idempotency_key"),
     Index("tasks_by_age", "fleet", "owner", "created_at"),
     Index("tasks_unsent", "fleet", "created_at", postgresql_where=text("sent_at is null")),
+    Index("tasks_open", "fleet", "created_at", postgresql_where=text("status in ('queued', 'running')")),
 )
 #: What a task has done already: a retry takes the result from here and does not do it again.
 steps = Table(

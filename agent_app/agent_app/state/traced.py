@@ -1,7 +1,7 @@
 """A span for every SQL statement within a trace.
 
 opentelemetry-instrumentation-sqlalchemy was measured and left: it records the database's error texts, which
-repeat values; it makes a trace of each heartbeat; it serves one engine in a process.
+repeat values; it makes a trace of each heartbeat; it serves one engine in a process (docs/adr/0010).
 """
 
 from __future__ import annotations

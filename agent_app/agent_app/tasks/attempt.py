@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from pydantic import JsonValue
-from pydantic_core import to_json
 
+from agent_app import storable
 from agent_app.agents.context import Context, Tally
+from agent_app.llm.call import LimitReached
 from agent_app.problems import Problem
 from agent_app.state.artifacts import Artifacts
+from agent_app.tasks.heartbeat import Heartbeat, Hold
+from agent_app.tasks.patience import patiently
 from agent_app.tasks.policy import Policy
 from agent_app.tasks.queue import Delivery, Queue
+from agent_app.tasks.steps import KeptSteps
 from agent_app.tasks.task import Ending, LeaseLost, Status, Task, TaskStore
 from agent_app.telemetry import logs
 
@@ -27,196 +32,194 @@ Contexts = Callable[[str, str, str], Context]
 
 #: A longer result goes to the bucket, where there is one.
 LONGEST_RESULT_BYTES = 65_536
-#: A store that is away while a result waits to be kept is tried again after this long, doubled each time.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: The longest that a task waits for its model's limit before it is looked at again.
+LONGEST_POSTPONEMENT_SECONDS = 60
 
 
 class TaskFailed(Exception):
     """This try failed; the message is kept with the task and shown to who asked for it."""
 
-    def __init__(self, message: str, cause: Exception) -> None:
+    def __init__(self, message: str, error_type: str) -> None:
         super().__init__(message)
-        self.error_type = type(cause).__qualname__
+        self.error_type = error_type
 
 
 class TaskCancelled(Exception):
     """Who asked for the task wants it no more."""
 
 
+class TaskHandedBack(Exception):
+    """This worker has to stop: the task is free for another one at once."""
+
+
+class TaskPostponed(Exception):
+    """It cannot be done now, which is no fault of the task's."""
+
+    def __init__(self, why: str, seconds: int) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
-class Hold:
-    """How long a worker holds a task without a sign of life, in seconds."""
+class Means:
+    """What the attempts of one lane share."""
 
-    visibility: int
-
-    @property
-    def lease(self) -> float:
-        # Shorter than the visibility: when a worker dies, the lease is over once its message is back.
-        return self.visibility * 0.9
-
-    @property
-    def heartbeat(self) -> float:
-        return self.visibility / 3
-
-
-class KeptSteps:
-    """The steps of one task, kept in its store under this try's lease."""
-
-    def __init__(self, store: TaskStore, task: Task) -> None:
-        self._store = store
-        self._task = task
-
-    async def once(self, name: str, work: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
-        found, result = await self._store.step(self._task, name)
-        if found:
-            return _json(result)
-        # As it will be read back: a retry must not see another type than the first try did.
-        return _json(await self._store.keep_step(self._task, name, json.loads(to_json(await work()))))
+    store: TaskStore
+    queue: Queue
+    contexts: Contexts
+    artifacts: Artifacts | None
+    hold: Hold
 
 
 class Attempt:
-    """Ends as `succeeded`, `retried`, `failed`, `cancelled` or `handed_back`; raises LeaseLost."""
+    """Ends `succeeded`, `retried`, `failed`, `cancelled`, `postponed` or `handed_back`; raises LeaseLost."""
 
-    def __init__(
-        self,
-        task: Task,
-        delivery: Delivery,
-        *,
-        store: TaskStore,
-        queue: Queue,
-        policy: Policy,
-        contexts: Contexts,
-        artifacts: Artifacts | None,
-        hold: Hold,
-    ) -> None:
+    def __init__(self, task: Task, delivery: Delivery, policy: Policy, means: Means) -> None:
         self.task = task
         self.tally = Tally()
         #: The class of what the agent raised, if it did.
         self.error_type: str | None = None
         self._delivery = delivery
-        self._store = store
-        self._queue = queue
         self._policy = policy
-        self._contexts = contexts
-        self._artifacts = artifacts
-        self._hold = hold
-        self._held_until = time.monotonic() + hold.lease
-        self._cancel = asyncio.Event()
+        self._store = means.store
+        self._queue = means.queue
+        self._means = means
+        self._beats = Heartbeat(task, delivery, means.store, means.queue, means.hold)
+        self._postponement = 0
+        self._stop: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     def cancel(self) -> None:
         """Who asked for the task wants it no more."""
-        self._cancel.set()
+        self._stop_for(TaskCancelled())
+
+    def hand_back(self) -> None:
+        """Lets another worker do it; an end that is being kept is kept."""
+        self._stop_for(TaskHandedBack("handed back by a worker that had to stop"))
 
     async def run(self) -> str:
         """Runs the agent and settles what came of it."""
-        if self.task.cancel_requested:
-            return await self._end(Ending(Status.CANCELLED), "cancelled")
+        beating = asyncio.create_task(self._beats.run())
         try:
-            result = await self._work()
-        except TaskFailed as failed:
-            self.error_type = failed.error_type
-            return await self._failed(str(failed))
-        except TaskCancelled:
-            return await self._end(Ending(Status.CANCELLED), "cancelled")
-        except asyncio.CancelledError:
-            # Time is up: the task is free for another worker at once.
-            await self._finish(Ending(Status.QUEUED, error="handed back by a worker that had to stop"))
-            await self._queue.hide(self._delivery, 0)
-            return "handed_back"
-        return await self._end(result, "succeeded")
-
-    async def _end(self, ending: Ending, outcome: str) -> str:
-        await self._finish(ending)
-        await self._queue.delete(self._delivery)
+            ending, outcome = await self._ended(beating)
+            try:
+                await self._finish(ending)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                if ending.status is not Status.SUCCEEDED:
+                    raise
+                logs.failure(log, "a task's result cannot be kept", error)
+                ending, outcome = self._failed(f"its result cannot be kept: {type(error).__name__}")
+                await self._finish(ending)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await self._settle(outcome, ending)
         return outcome
 
-    async def _failed(self, error: str) -> str:
-        if self._delivery.received >= self._policy.max_attempts:
-            await self._finish(Ending(Status.FAILED, error=error))
-            await self._queue.bury(self._delivery, error)
-            return "failed"
-        await self._finish(Ending(Status.QUEUED, error=error))
-        await self._queue.hide(self._delivery, self._policy.pause(self._delivery.received))
-        return "retried"
+    async def _ended(self, beating: asyncio.Task[None]) -> tuple[Ending, str]:
+        if self.task.cancel_requested:
+            return Ending(Status.CANCELLED), "cancelled"
+        if self.task.tries > self._policy.max_attempts:
+            return self._failed("each of its tries ended without a result: its worker died, or was cut off")
+        try:
+            return await self._work(beating), "succeeded"
+        except TaskFailed as failed:
+            self.error_type = failed.error_type
+            return self._failed(str(failed))
+        except TaskCancelled:
+            return Ending(Status.CANCELLED), "cancelled"
+        except TaskHandedBack as why:
+            return Ending(Status.QUEUED, error=str(why), counts=False), "handed_back"
+        except TaskPostponed as why:
+            self._postponement = why.seconds
+            return Ending(Status.QUEUED, error=str(why), counts=False), "postponed"
+
+    def _failed(self, error: str) -> tuple[Ending, str]:
+        error = storable.text(error)
+        if self.task.tries >= self._policy.max_attempts:
+            return Ending(Status.FAILED, error=error), "failed"
+        return Ending(Status.QUEUED, error=error), "retried"
 
     async def _finish(self, ending: Ending) -> None:
-        """Keeps the ending; a store that is away is waited for as long as the lease lasts."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                kept = await self._store.finish(self.task, ending)
-            except Exception as error:
-                if time.monotonic() + pause > self._held_until:
-                    raise
-                log.warning("a task's end could not be kept; trying again", reason=type(error).__name__)
-            else:
-                if not kept:
-                    raise LeaseLost
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        if not await patiently(lambda: self._store.finish(self.task, ending)):
+            raise LeaseLost
 
-    async def _work(self) -> Ending:
-        work = asyncio.create_task(self._within())
-        beat = asyncio.create_task(self._heartbeat())
-        cancel = asyncio.create_task(self._cancel.wait())
+    async def _settle(self, outcome: str, ending: Ending) -> None:
+        """Says to the queue what the store knows by now: if it does not hear, it delivers once more."""
         try:
-            await asyncio.wait({work, beat, cancel}, return_when=asyncio.FIRST_COMPLETED)
+            match outcome:
+                case "handed_back":
+                    await self._queue.hide(self._delivery, 0)
+                case "postponed":
+                    await self._queue.postpone(self._delivery, self._postponement)
+                case "retried":
+                    await self._queue.hide(self._delivery, self._policy.pause(self.task.tries))
+                case "failed":
+                    await self._queue.bury(self._delivery, ending.error or "")
+                case _:
+                    await self._queue.delete(self._delivery)
+        except Exception as error:  # noqa: BLE001 (its next delivery is settled by what the store says)
+            log.warning(
+                "the queue did not hear of a task's end", outcome=outcome, reason=type(error).__name__
+            )
+
+    async def _work(self, beating: asyncio.Task[None]) -> Ending:
+        work = asyncio.create_task(self._within())
+        try:
+            first: set[asyncio.Future[Any]] = {work, beating, self._stop}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
+                if work.cancelled():
+                    raise TaskFailed("the agent cancelled itself", "CancelledError")
                 return work.result()
-            if cancel.done():
-                raise TaskCancelled
+            if self._stop.done():
+                raise self._stop.result()
             raise LeaseLost
         finally:
-            for job in (work, beat, cancel):
-                job.cancel()
-            await asyncio.gather(work, beat, cancel, return_exceptions=True)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
     async def _within(self) -> Ending:
         limit = self._policy.timeout
-        context = self._contexts(self.task.agent, self.task.owner, str(self.task.id))
+        context = self._means.contexts(self.task.agent, self.task.owner, str(self.task.id))
         context.steps = KeptSteps(self._store, self.task)
         self.tally = context.tally
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
-                result = await self._policy.agent.run(_json(self.task.input), context)
+                result = await self._policy.agent.run(self.task.input, context)
                 return await self._kept(result)
         except LeaseLost:
             raise
+        except LimitReached as error:
+            # Others were before it: that is no failure of its own, however often it happens.
+            if error.status != 503:
+                raise TaskFailed(error.detail, _name(error)) from None
+            seconds = min(math.ceil(error.retry_after or 0) + 1, LONGEST_POSTPONEMENT_SECONDS)
+            raise TaskPostponed(error.detail, seconds) from None
         except Problem as error:
-            raise TaskFailed(error.detail, error) from None
-        except Exception as error:  # noqa: BLE001 (an agent may raise anything)
+            raise TaskFailed(error.detail, _name(error)) from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (an agent may raise anything)
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise TaskFailed(f"it took longer than {limit:g} s, the longest it may take", error) from None
+                late = f"it took longer than {limit:g} s, the longest it may take"
+                raise TaskFailed(late, _name(error)) from None
             logs.failure(log, "an agent raised", error)
-            raise TaskFailed(f"the agent raised {type(error).__name__}", error) from None
+            raise TaskFailed(f"the agent raised {type(error).__name__}", _name(error)) from None
 
     async def _kept(self, result: JsonValue) -> Ending:
-        text = to_json(result)
-        if b"\\u0000" in text:
-            text = text.replace(b"\\u0000", b"")  # a vendor may answer with what Postgres cannot keep
-        if self._artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
+        text, artifacts = storable.dumped(result), self._means.artifacts
+        if artifacts is None or len(text) <= LONGEST_RESULT_BYTES:
             return Ending(Status.SUCCEEDED, result=json.loads(text))
         # One key for each try: what an older one writes late is not what the task points to.
         key = f"tasks/{self.task.id}/{self.task.attempts}.json"
-        await self._artifacts.put(key, text, "application/json")
+        await artifacts.put(key, text, "application/json")
         return Ending(Status.SUCCEEDED, artifact=key)
 
-    async def _heartbeat(self) -> None:
-        """Returns when another worker has taken the task over."""
-        while True:
-            await asyncio.sleep(self._hold.heartbeat)
-            try:
-                began = time.monotonic()
-                if not await self._store.extend(self.task, self._hold.lease):
-                    return
-                self._held_until = began + self._hold.lease
-                await self._queue.hide(self._delivery, self._hold.visibility)
-            except Exception as error:  # noqa: BLE001 (two more beats follow before it runs out)
-                log.warning("a heartbeat failed", reason=type(error).__name__)
+    def _stop_for(self, why: Exception) -> None:
+        if not self._stop.done():
+            self._stop.set_result(why)
 
 
-def _json(value: object) -> JsonValue:
-    kept: JsonValue = value  # type: ignore[assignment]  # JSON by the column's type
-    return kept
+def _name(error: BaseException) -> str:
+    return type(error).__qualname__

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent_app.tasks.queue import DEFAULT_VISIBILITY_SECONDS, Delivery, Note
-from agent_app.tasks.task import ENDED, Ending, LeaseLost, Status, Task
+from agent_app.tasks.task import ENDED, Ending, LeaseLost, Reached, Status, Task
 
 
 class MemoryTaskStore:
@@ -27,18 +27,21 @@ class MemoryTaskStore:
         if key is not None and (owner, key) in self._keys:
             return self._tasks[self._keys[owner, key]], False
         now = datetime.now(UTC)
-        task = Task(uuid.uuid4(), owner, agent, input, Status.QUEUED, 0, now, now, idempotency_key=key)
+        task = Task(uuid.uuid4(), owner, agent, input, Status.QUEUED, 0, 0, now, now, idempotency_key=key)
         self._tasks[task.id] = task
         if key is not None:
             self._keys[owner, key] = task.id
         if len(self._tasks) > self._keep:
             oldest = next((item for item in self._tasks.values() if item.status in ENDED), None)
             if oldest is not None:
-                await self.withdraw(oldest.id)
+                self._forget(oldest)
         return task, True
 
     async def get(self, id: uuid.UUID) -> Task | None:
-        return self._tasks.get(id)
+        task = self._tasks.get(id)
+        if task is None or task.lease_until is None:
+            return task
+        return replace(task, lease_seconds=(task.lease_until - datetime.now(UTC)).total_seconds())
 
     async def newest(
         self, owner: str, limit: int, *, agent: str | None = None, status: Status | None = None
@@ -50,21 +53,27 @@ class MemoryTaskStore:
         )
         return list(itertools.islice(found, limit))
 
-    async def sent(self, id: uuid.UUID) -> None:
-        if id in self._tasks:
-            self._tasks[id] = replace(self._tasks[id], sent_at=datetime.now(UTC))
+    async def sent(self, id: uuid.UUID) -> bool:
+        if id not in self._tasks:
+            return False
+        self._tasks[id] = replace(self._tasks[id], sent_at=datetime.now(UTC))
+        return True
 
-    async def unsent(self, seconds: float, limit: int) -> Sequence[Task]:
+    async def unsent(self, agents: Collection[str], seconds: float, limit: int) -> Sequence[Task]:
         return ()
 
+    async def stranded(
+        self, agents: Collection[str], reached: Reached, seconds: float, limit: int
+    ) -> Sequence[Task]:
+        return ()
+
+    async def check(self) -> None:
+        return
+
     async def withdraw(self, id: uuid.UUID) -> None:
-        task = self._tasks.pop(id, None)
-        if task is None:
-            return
-        if task.idempotency_key is not None:
-            self._keys.pop((task.owner, task.idempotency_key), None)
-        for key in [key for key in self._steps if key[0] == id]:
-            del self._steps[key]
+        task = self._tasks.get(id)
+        if task is not None and task.sent_at is None and task.attempts == 0:
+            self._forget(task)
 
     async def cancel(self, id: uuid.UUID) -> Task | None:
         task = self._tasks.get(id)
@@ -79,9 +88,12 @@ class MemoryTaskStore:
     async def cancelled(self, ids: Collection[uuid.UUID]) -> Collection[uuid.UUID]:
         return [id for id in ids if id in self._tasks and self._tasks[id].cancel_requested]
 
-    async def claim(self, id: uuid.UUID, lease: float, *, failed: bool = False) -> Task | None:
+    async def claim(self, id: uuid.UUID, lease: float, *, sent: datetime | None = None) -> Task | None:
         task, now = self._tasks.get(id), datetime.now(UTC)
-        if task is None or (task.status in ENDED and not (failed and task.status is Status.FAILED)):
+        if task is None:
+            return None
+        again = task.status is Status.FAILED and sent is not None and task.updated_at < sent
+        if task.status in ENDED and not again:
             return None
         if task.status is Status.RUNNING and task.lease_until is not None and task.lease_until > now:
             return None
@@ -89,6 +101,7 @@ class MemoryTaskStore:
             task,
             status=Status.RUNNING,
             attempts=task.attempts + 1,
+            tries=1 if again else task.tries + 1,
             lease_until=now + timedelta(seconds=lease),
             updated_at=now,
         )
@@ -98,13 +111,18 @@ class MemoryTaskStore:
         return self._change(task, lease_until=datetime.now(UTC) + timedelta(seconds=lease))
 
     async def finish(self, task: Task, ending: Ending) -> bool:
+        held, status = self._tasks.get(task.id), ending.status
+        if held is not None and held.cancel_requested and status is Status.QUEUED:
+            status = Status.CANCELLED
         return self._change(
             task,
-            status=ending.status,
+            status=status,
             result=ending.result,
             artifact=ending.artifact,
             error=ending.error,
+            tries=task.tries if ending.counts else task.tries - 1,
             lease_until=None,
+            cancel_requested=False,
         )
 
     async def step(self, task: Task, name: str) -> tuple[bool, Any]:
@@ -115,6 +133,13 @@ class MemoryTaskStore:
         if not self._held(task):
             raise LeaseLost
         return self._steps.setdefault((task.id, name), result)
+
+    def _forget(self, task: Task) -> None:
+        del self._tasks[task.id]
+        if task.idempotency_key is not None:
+            self._keys.pop((task.owner, task.idempotency_key), None)
+        for key in [key for key in self._steps if key[0] == task.id]:
+            del self._steps[key]
 
     def _held(self, task: Task) -> bool:
         held = self._tasks.get(task.id)
@@ -168,6 +193,9 @@ class MemoryQueue:
     def _return(self, delivery: Delivery) -> None:
         self._hidden.pop(delivery.receipt, None)
         self._waiting.put_nowait(delivery)
+
+    async def postpone(self, delivery: Delivery, seconds: int) -> None:
+        await self.hide(delivery, seconds)
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         await self.delete(delivery)

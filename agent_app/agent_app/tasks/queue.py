@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 #: When the queue does not tell its own visibility timeout; SQS's own default.
@@ -47,7 +48,8 @@ class Delivery:
     receipt: str
     received: int
     body: str = ""
-    #: How long the message has been in the queue, in seconds.
+    #: When the message was sent, and for how many seconds it has been in the queue, by the queue's own clock.
+    sent: datetime | None = None
     age: float | None = None
 
 
@@ -69,6 +71,9 @@ class Queue(Protocol):
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
         """It is delivered again after `seconds`, at once for 0, unless it is deleted or hidden longer."""
+
+    async def postpone(self, delivery: Delivery, seconds: int) -> None:
+        """It is delivered again after about `seconds`, as if it were for the first time."""
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         """It is not delivered again, but kept with its reason where a person can look at it."""

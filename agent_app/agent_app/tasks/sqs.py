@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import structlog
@@ -99,13 +100,22 @@ class SqsQueue:
             VisibilityTimeout=visibility,
             MessageSystemAttributeNames=_ATTRIBUTES,
         )
-        return [_delivery(message) for message in answer.get("Messages", [])]
+        now = _now(answer)
+        return [_delivery(message, now) for message in answer.get("Messages", [])]
 
     async def delete(self, delivery: Delivery) -> None:
         await self._deletes.add({"ReceiptHandle": delivery.receipt})
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
         await self._hides.add({"ReceiptHandle": delivery.receipt, "VisibilityTimeout": seconds})
+
+    async def postpone(self, delivery: Delivery, seconds: int) -> None:
+        """Sent anew, for SQS moves what it delivered too often to the dead letters; FIFO can only hide."""
+        if delivery.note is None or self._url.endswith(".fifo"):
+            await self.hide(delivery, seconds)
+            return
+        await self._client.send_message(QueueUrl=self._url, MessageBody=delivery.body, DelaySeconds=seconds)
+        await self.delete(delivery)
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         """Moves it to the dead-letter queue with the attribute `Reason`; else SQS does, without one.
@@ -143,13 +153,22 @@ class SqsQueue:
         return value
 
 
-def _delivery(message: dict[str, Any]) -> Delivery:
+def _now(answer: dict[str, Any]) -> datetime:
+    """SQS' own time: this machine's clock may be wrong."""
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+
+
+def _delivery(message: dict[str, Any], now: datetime) -> Delivery:
     body = message["Body"]
     note = Note.load(body)
     if note is None:
         log.warning("a message in the queue is not one of ours", message_id=message.get("MessageId"))
     attributes = message.get("Attributes", {})
-    sent = attributes.get("SentTimestamp")
-    age = None if sent is None else max(0.0, time.time() - int(sent) / 1000)
+    told = attributes.get("SentTimestamp")
+    sent = None if told is None else datetime.fromtimestamp(int(told) / 1000, UTC)
+    age = None if sent is None else max(0.0, (now - sent).total_seconds())
     received = int(attributes.get("ApproximateReceiveCount", 1))
-    return Delivery(note, message["ReceiptHandle"], received, body, age)
+    return Delivery(note, message["ReceiptHandle"], received, body, sent, age)

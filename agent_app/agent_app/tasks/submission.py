@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from agent_app import storable
 from agent_app.agents import agent as agents
 from agent_app.problems import Problem, Unavailable
 from agent_app.state.artifacts import Artifacts
@@ -47,7 +48,7 @@ class Submission:
         """
         agent = agent or next(iter(self._agents))
         agents.check(self._agents, agent, input)
-        _storable(input)
+        storable.check(input, "#/input")
         task, new = await self._store.create(owner, agent, input, key)
         if not new and (task.agent, task.input) != (agent, input):
             raise Problem(
@@ -118,11 +119,6 @@ class Submission:
             if new:
                 await self._store.withdraw(task.id)
             raise Unavailable("The queue") from None
-        await self._store.sent(task.id)
-
-
-def _storable(input: Any) -> None:
-    # JSON can carry both, Postgres' jsonb neither.
-    text = json.dumps(input, ensure_ascii=False)
-    if "\x00" in text or "\\u0000" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise Problem(422, "body #/input: it must be Unicode text without NUL and lone surrogates.")
+        if not await self._store.sent(task.id):
+            # Who asked with the same key, and could not send it, has withdrawn it meanwhile.
+            raise Unavailable("The queue")

@@ -8,12 +8,13 @@ more, finishes what it has within the drain limit, and hands back the rest.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import structlog
 
 from agent_app.settings import Settings
-from agent_app.tasks.attempt import Hold
+from agent_app.tasks.heartbeat import Hold
 from agent_app.tasks.lane import Lane, paused
 from agent_app.tasks.queue import Note, Queue
 from agent_app.tasks.task import TaskStore
@@ -27,7 +28,11 @@ LONGEST_VISIBILITY_SECONDS = 60
 #: How soon a running task learns that it was cancelled.
 CANCEL_SECONDS = 1.0
 #: A task that an API took and never sent, because it died in between, is sent by a worker after this long.
-UNSENT_SECONDS = 60.0
+UNSENT_SECONDS = 20.0
+#: How often tasks without a message are looked for.
+SWEEP_SECONDS = 10.0
+#: How many of them are sent at once.
+_SWEPT = 100
 
 
 class Worker:
@@ -51,7 +56,7 @@ class Worker:
     async def run(self) -> None:
         """Works until `stop`."""
         watch = asyncio.create_task(self._watch_cancels())
-        sweep = asyncio.create_task(self._send_unsent())
+        sweep = asyncio.create_task(self._sweep())
         try:
             await asyncio.gather(*(self._lane(lane, queue) for lane, queue in self._lanes))
             await self._drain()
@@ -83,7 +88,7 @@ class Worker:
     async def _watch_cancels(self) -> None:
         while True:
             await asyncio.sleep(CANCEL_SECONDS)
-            attempts = {id: attempt for lane, _ in self._lanes for id, attempt in lane.attempts.items()}
+            attempts = {id: attempt for lane, _ in self._lanes for id, attempt in lane.attempts().items()}
             if not attempts:
                 continue
             try:
@@ -92,27 +97,35 @@ class Worker:
             except Exception as error:  # noqa: BLE001 (the next look may work)
                 log.debug("could not look for cancelled tasks", reason=type(error).__name__)
 
-    async def _send_unsent(self) -> None:
-        queues = {agent: queue for lane, queue in self._lanes for agent in lane.agents}
+    async def _sweep(self) -> None:
+        """Sends the tasks that have no message: it was never sent, or the queue has lost it."""
         while True:
-            await asyncio.sleep(UNSENT_SECONDS / 2)
-            try:
-                for task in await self._store.unsent(UNSENT_SECONDS, 100):
-                    if queue := queues.get(task.agent):
-                        log.info("sending a task that was taken but never sent", task_id=str(task.id))
-                        # Twice, if another worker does the same: the second delivery is a duplicate.
-                        await queue.send(Note(task.id))
-                        await self._store.sent(task.id)
-            except Exception as error:  # noqa: BLE001 (the next look may work)
-                logs.failure(log, "could not send tasks that were never sent", error)
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 (replicas apart)
+            for lane, queue in self._lanes:
+                try:
+                    await self._sweep_lane(lane, queue)
+                except Exception as error:  # noqa: BLE001 (the next look may work)
+                    logs.failure(log, "could not send tasks that have no message", error)
+
+    async def _sweep_lane(self, lane: Lane, queue: Queue) -> None:
+        found = list(await self._store.unsent(lane.agents, UNSENT_SECONDS, _SWEPT))
+        if (reached := lane.reached) is not None:
+            behind = UNSENT_SECONDS + 2 * lane.hold.visibility + lane.longest_pause
+            found += await self._store.stranded(lane.agents, reached, behind, _SWEPT)
+        for task in found:
+            log.warning("sending a task that had no message", task_id=str(task.id), attempt=task.attempts)
+            # Its message may be there after all: then the second delivery is a duplicate.
+            await queue.send(Note(task.id))
 
     async def _drain(self) -> None:
-        limit, running = self._settings.drain_limit, self.running
-        log.info("draining", in_hand=len(running), limit_seconds=limit)
-        if running:
-            _, unfinished = await asyncio.wait(running, timeout=limit)
-            for task in unfinished:
-                task.cancel()
-            if unfinished:
-                await asyncio.wait(unfinished, timeout=10)
+        limit = self._settings.drain_limit
+        log.info("draining", in_hand=len(self.running), limit_seconds=limit)
+        if self.running:
+            await asyncio.wait(self.running, timeout=limit)
+        for lane, _ in self._lanes:
+            lane.hand_back()
+        if self.running:
+            await asyncio.wait(self.running, timeout=10)
+        for task in self.running:
+            task.cancel()
         log.info("drained")

@@ -36,6 +36,7 @@ class Deployment:
         self._prepared = False
         self._preparing: asyncio.Task[None] | None = None
         self._deadline = 0.0
+        self._most_ready = 0
         self._pause = _FIRST_PAUSE_SECONDS
         self._not_before = 0.0
         self._ending: set[asyncio.Task[None]] = set()
@@ -47,7 +48,7 @@ class Deployment:
         if self._pod is not None and pod.revision == self._pod.revision and not self._problem:
             self._pod = pod
             return
-        self._pod, self._problem, self._given_up = pod, "", False
+        self._pod, self._problem, self._given_up, self._most_ready = pod, "", False, 0
         self._prepared = not pod.init_commands
         self._pause, self._not_before = _FIRST_PAUSE_SECONDS, 0.0
         self._deadline = time.monotonic() + pod.deadline_seconds
@@ -148,11 +149,13 @@ class Deployment:
         task.add_done_callback(self._ending.discard)
 
     def _judge(self) -> None:
+        ready = sum(replica.ready for replica in self._current)
         if self._done:
             self._deadline = float("inf")
             if all(time.monotonic() - replica.started > 10 for replica in self._current):
                 self._pause = _FIRST_PAUSE_SECONDS
-        elif self._deadline == float("inf") and self._pod:
+        elif self._pod and (self._deadline == float("inf") or ready > self._most_ready):
+            # As in Kubernetes it is for progress: it begins anew with each further replica that is ready.
             self._deadline = time.monotonic() + self._pod.deadline_seconds
         elif time.monotonic() > self._deadline and not self._given_up:
             failing = [replica.log for replica in self._current if not replica.ready]
@@ -161,6 +164,7 @@ class Deployment:
                 for replica in self._current:
                     if not replica.ready:
                         self._end(replica)
+        self._most_ready = max(self._most_ready, ready)
 
     def _give_up(self, log: Path | None) -> None:
         self._given_up = True
