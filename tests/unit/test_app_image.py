@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import uvloop
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -119,3 +123,27 @@ def test_every_installation_is_from_a_lock_or_without_an_index() -> None:
 def test_health_is_left_to_kubernetes_probes() -> None:
     """An image in OCI's format would drop a HEALTHCHECK without a word."""
     assert not [line for line in instructions() if line.startswith("HEALTHCHECK")]
+
+
+def test_a_stripped_library_is_shorter_and_still_loads(tmp_path: Path) -> None:
+    package = Path(uvloop.__file__).parent
+    copy = tmp_path / "uvloop"
+    shutil.copytree(package, copy)
+    (library,) = copy.glob("loop.*.so")
+    before = library.stat().st_size
+    run = [sys.executable, "-I"]
+    subprocess.run([*run, APP / "strip_libraries.py", tmp_path], check=True, capture_output=True)
+    assert library.stat().st_size < before / 2
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import asyncio, uvloop; "
+    program += "uvloop.run(asyncio.sleep(0)); print(uvloop.__file__)"
+    told = subprocess.run([*run, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert told.strip().startswith(str(copy))
+
+
+def test_what_is_no_library_stays_as_it_is(tmp_path: Path) -> None:
+    for name, content in (("a.so", b"text"), ("b.so", b"\x7fELF\x02\x01" + bytes(10) + b"\x02\x00")):
+        (tmp_path / name).write_bytes(content)
+        subprocess.run(
+            [sys.executable, APP / "strip_libraries.py", tmp_path], check=True, capture_output=True
+        )
+        assert (tmp_path / name).read_bytes() == content
