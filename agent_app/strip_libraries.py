@@ -17,7 +17,7 @@ _SHARED_OBJECT = 3
 
 
 def stripped(content: bytes) -> bytes:
-    """The library without its section headers and all that follows its last segment; other files as they are."""
+    """The library without section headers and all that follows its last segment; other files as they are."""
     if content[:6] != _MAGIC or struct.unpack_from("<H", content, 16) != (_SHARED_OBJECT,):
         return content
     (headers,) = struct.unpack_from("<Q", content, 32)
