@@ -272,3 +272,26 @@ async def test_a_slow_agent_is_a_problem_that_names_tasks(client: httpx.AsyncCli
         patched.setattr(Conversation, "run", slow)
         response = await client.post("/v1/chat", json={"message": "x"})
     assert "as a task" in await _problem(response, 504)
+
+
+@pytest.mark.parametrize(("bound", "most"), [({}, 6), ({"chat_concurrency": 2}, 2)], ids=str)
+async def test_chats_at_once_have_a_bound_of_their_own(
+    bound: dict[str, int], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, seen = 0, []
+
+    async def counted(_agent: object, _input: object, _context: Context) -> str:
+        nonlocal running
+        running += 1
+        seen.append(running)
+        await asyncio.sleep(0.05)
+        running -= 1
+        return "done"
+
+    monkeypatch.setattr(Conversation, "run", counted)
+    async with service.opened(Settings.model_validate({"worker_concurrency": 1, **bound})) as parts:
+        transport = httpx.ASGITransport(api.create(parts))
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            asks = (client.post("/v1/chat", json={"message": "hello"}) for _ in range(6))
+            assert {answer.status_code for answer in await asyncio.gather(*asks)} == {200}
+    assert max(seen) == most

@@ -76,7 +76,7 @@ def test_a_stream_whose_api_dies_is_not_kept_and_another_answers(fleet: Drill) -
 
 
 def test_a_client_that_leaves_takes_its_call_of_the_model_along(fleet: Drill) -> None:
-    api, session = fleet.start("serve", AGENT_APP_WORKER_CONCURRENCY="1"), uuid.uuid4().hex
+    api, session = fleet.start("serve", AGENT_APP_CHAT_CONCURRENCY="1"), uuid.uuid4().hex
     api.ready()
     fleet.llm_faults({"kind": "stall", "after": 0.5, "seconds": 60, "next": 1})
     with said_as_events(api, session) as events:
@@ -89,7 +89,7 @@ def test_a_client_that_leaves_takes_its_call_of_the_model_along(fleet: Drill) ->
 
 
 def test_sigterm_under_load_breaks_no_request_that_was_accepted(fleet: Drill) -> None:
-    api = fleet.start("serve", AGENT_APP_WORKER_CONCURRENCY="32")
+    api = fleet.start("serve")
     api.ready()
     outcomes: list[str] = []
 

@@ -82,7 +82,6 @@ def test_replicas_share_a_budget_and_leave_an_account_of_it(stack: Stack, tmp_pa
             "AGENT_APP_MODEL_PRICES": json.dumps(prices),
             "AGENT_APP_MONTHLY_BUDGET_USD": "0.008",
             "AGENT_APP_MAX_OUTPUT_TOKENS": "100",
-            "AGENT_APP_WORKER_CONCURRENCY": "20",
         }
         with stack.app(**variables) as one, stack.app(**variables) as two:
             replicas = [one, two]

@@ -91,7 +91,7 @@ class Chat:
         self._runs = runs
         self._policies = policies
         self._known: dict[str, Agent] = {name: policy.agent for name, policy in policies.items()}
-        self._free = {name: asyncio.Semaphore(policy.concurrency) for name, policy in policies.items()}
+        self._free = {name: asyncio.Semaphore(policy.chats) for name, policy in policies.items()}
 
     async def say(self, owner: str, request: ChatRequest) -> ChatReply:
         """One turn. It is kept only when the agent has answered, so that a failed one can be said again.

@@ -63,6 +63,9 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     task_timeout: float = Field(300, gt=0, le=43_200, description="The longest a task may take")
     drain_seconds: float | None = Field(None, ge=0, le=43_200, description="Default: the task timeout")
     worker_concurrency: int = Field(4, ge=1, le=1000)
+    chat_concurrency: int = Field(
+        200, ge=1, le=10_000, description="Chats of an agent type at once in a process; others wait"
+    )
     max_attempts: int = Field(5, ge=1, le=1000, description="The queue's maxReceiveCount")
     poll_seconds: int = Field(5, ge=0, le=20, description="One long poll; an idle worker stops within it")
     visibility_seconds: int | None = Field(

@@ -23,7 +23,7 @@ class AgentType(BaseModel):
     model: ModelName | None = None
     queue_url: HttpUrl | None = Field(None, description="Default: the fleet's queue, shared with the others")
     dead_letter_url: HttpUrl | None = None
-    concurrency: int | None = Field(None, ge=1, le=1000, description="At once in a process")
+    concurrency: int | None = Field(None, ge=1, le=1000, description="Tasks, and chats, at once in a process")
     timeout: float | None = Field(
         None, gt=0, le=43_200, description="The longest a task or a request may take"
     )

@@ -26,8 +26,10 @@ class Policy:
     timeout: float
     max_attempts: int
     retry_seconds: int
-    #: At once in a process: of a queue of its own, else of all that share the fleet's.
+    #: Tasks at once in a process: of a queue of its own, else of all that share the fleet's.
     concurrency: int
+    #: Chats at once in a process.
+    chats: int
     queue_url: str | None
     dead_letter_url: str | None
 
@@ -55,6 +57,7 @@ def policies(settings: Settings) -> Mapping[str, Policy]:
             max_attempts=_or(its.max_attempts, settings.max_attempts),
             retry_seconds=_or(its.retry_seconds, settings.retry_seconds),
             concurrency=_or(its.concurrency, settings.worker_concurrency),
+            chats=_or(its.concurrency, settings.chat_concurrency),
             queue_url=its.queue_url.get_secret_value() if its.queue_url else common_queue,
             dead_letter_url=(its.dead_letter_url.get_secret_value() if its.dead_letter_url else None)
             if own
