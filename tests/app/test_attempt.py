@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from agent_app.agents.context import Context
-from agent_app.llm.call import LimitReached
+from agent_app.llm.call import BudgetExhausted, LimitReached, LlmProblem
 from agent_app.problems import Problem
 from agent_app.settings import Settings
 from agent_app.settings.agents import AgentType
@@ -215,8 +215,11 @@ async def test_what_would_end_the_worker_fails_the_task_alone(raised: BaseExcept
     assert task.attempts == 3
 
 
-async def test_a_task_that_waits_for_its_models_limit_is_postponed_and_loses_no_try() -> None:
-    limited = [LimitReached(503, "The limit is used up.", retry_after=0)] * 5
+@pytest.mark.parametrize("kind", [LimitReached, LlmProblem])
+async def test_a_task_whose_model_has_no_room_or_is_down_is_postponed_and_loses_no_try(
+    kind: type[LlmProblem],
+) -> None:
+    limited = [kind(503, "Not now.", retry_after=0)] * 5
 
     async def script(input: JsonValue, context: Context) -> JsonValue:
         if limited:
@@ -226,6 +229,16 @@ async def test_a_task_that_waits_for_its_models_limit_is_postponed_and_loses_no_
     async with _working(script) as parts:
         task = await _ended(parts, await _submit(parts), Status.SUCCEEDED)
     assert (task.attempts, task.tries) == (6, 1)
+
+
+@pytest.mark.parametrize("problem", [LlmProblem(502, "It failed."), BudgetExhausted(429, "It is spent.")])
+async def test_a_model_that_failed_or_is_not_paid_for_costs_a_try(problem: LlmProblem) -> None:
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        raise problem
+
+    async with _working(script) as parts:
+        task = await _ended(parts, await _submit(parts), Status.FAILED)
+    assert task.error == problem.detail
 
 
 async def test_tries_that_never_ended_count_as_well() -> None:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from agent_app import storable
 from agent_app.agents.context import Context, Tally
-from agent_app.llm.call import LimitReached
+from agent_app.llm.call import LlmProblem
 from agent_app.problems import Problem
 from agent_app.state.artifacts import Artifacts
 from agent_app.tasks.heartbeat import Heartbeat, Hold
@@ -32,7 +32,7 @@ Contexts = Callable[[str, str, str], Context]
 
 #: A longer result goes to the bucket, where there is one.
 LONGEST_RESULT_BYTES = 65_536
-#: The longest that a task waits for its model's limit before it is looked at again.
+#: The longest that a task waits for its model before it is looked at again.
 LONGEST_POSTPONEMENT_SECONDS = 60
 
 
@@ -192,8 +192,8 @@ class Attempt:
                 return await self._kept(result)
         except LeaseLost:
             raise
-        except LimitReached as error:
-            # Others were before it: that is no failure of its own, however often it happens.
+        except LlmProblem as error:
+            # Others were before it, or the model is down: no failure of its own, however often it happens.
             if error.status != 503:
                 raise TaskFailed(error.detail, _name(error)) from None
             seconds = min(math.ceil(error.retry_after or 0) + 1, LONGEST_POSTPONEMENT_SECONDS)
