@@ -133,11 +133,15 @@ def test_a_filter_that_matches_nothing_gives_nothing(served: App) -> None:
         assert served.get(f"/v1/tasks?agent={text}").json() == {"tasks": []}
 
 
-@pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECTED", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "OPTIONS", "PATCH"])
 def test_a_method_that_is_not_taken_is_told_which_are(served: App, method: str) -> None:
     answer = httpx.request(method, f"{served.url}/v1/chat")
     assert answer.headers["allow"] == "POST"
     assert "POST" in _refused(answer, 405)
+
+
+def test_a_method_that_nobody_knows_is_refused_before_it_comes_in(served: App) -> None:
+    assert httpx.request("CONNECTED", f"{served.url}/v1/chat").status_code == 400
 
 
 def test_a_session_of_thousands_of_turns_is_answered_from_its_newest_ones(stack: Stack) -> None:

@@ -272,6 +272,6 @@ async def test_what_a_vendor_sees_itself_is_set_aside_as_all_its_model_takes_in(
     asked = [ModelRequest(parts=[UserPromptPart(["what is this?", file])])]
     call = asyncio.create_task(model_request(bench.model(), asked))
     await asyncio.sleep(0.02)
-    (stand,) = await bench.budget.standing(ME)
+    (stand,) = await bench.budget.standing([ME])
     call.cancel()
     assert 2 * 2_000_000 < stand.reserved < 2 * 2_002_000 + 50 * 10

@@ -14,7 +14,7 @@ from agent_app.llm.call import Caller, LlmProblem
 from agent_app.llm.prompt import Prompt
 from agent_app.llm.response_cache import ResponseCache
 from agent_app.llm.usage import MemoryLedger
-from agent_app.settings import Settings
+from agent_app.settings import Settings, SettingsError
 from agent_app.settings.agents import SHIPPED, AgentType
 from agent_app.state.cache import MemoryCache
 from agent_app.telemetry.metrics import Metrics
@@ -168,6 +168,7 @@ async def test_a_model_of_embeddings_that_fails_spoils_no_answer(
     assert ASKED in answer
 
 
-def test_likeness_needs_a_model_of_embeddings() -> None:
-    with pytest.raises(ValueError, match="AGENT_APP_EMBEDDING_MODEL"):
-        Settings.model_validate({**CACHED, "semantic_cache_similarity": 0.9, "model": GPT})
+def test_likeness_needs_a_model_of_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_APP_SEMANTIC_CACHE_SIMILARITY", "0.9")
+    with pytest.raises(SettingsError, match="without AGENT_APP_EMBEDDING_MODEL"):
+        Settings.load()
