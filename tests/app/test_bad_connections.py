@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from tests.app.conftest import PATIENCE
-from tests.app.stack import App, app
+from tests.app.processes import until
+from tests.app.stack import App, Stack, app
 from tests.app.stub_llm import StubLlm
 
 
@@ -141,3 +143,33 @@ async def test_a_client_that_leaves_amid_an_answer_ends_the_models_call(
                     await asyncio.sleep(0.05)
             assert (await client.get("/v1/sessions")).json() == {"sessions": []}
         assert '"level": "error"' not in running.log.read_text()
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_request_on_its_way_when_the_process_is_told_to_end_is_answered(
+    stack: Stack, *, used: bool
+) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with stack.app() as running:
+        running.ready()
+        with _connect(running) as connection:
+            if used:
+                connection.sendall(request)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            running.running.send_signal(signal.SIGTERM)
+            until(lambda: not _listens(running), 20, what="the end of listening")
+            connection.sendall(request)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer.lower()
+        assert running.running.wait(30) == 0
+
+
+def _listens(app: App) -> bool:
+    try:
+        _connect(app).close()
+    except ConnectionRefusedError:
+        return False
+    return True

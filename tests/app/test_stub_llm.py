@@ -319,7 +319,7 @@ async def test_what_is_no_rule_or_no_request_is_refused_with_the_reason(url: str
     async with httpx.AsyncClient(base_url=url) as http:
         unknown = await http.post("/__faults", json={"rules": [{"kind": "explode"}]})
         assert unknown.status_code == 422
-        assert "allowed are cut, empty, garbage" in unknown.text
+        assert "allowed are cut, empty, end, garbage" in unknown.text
         assert (await http.post("/__faults", json={"rules": [{"kind": "cut", "next": 0}]})).status_code == 422
         assert (await http.post("/v1/chat/completions", json={"model": "m"})).status_code == 400
         assert (await http.post("/v1/messages", content=b"{")).status_code == 400

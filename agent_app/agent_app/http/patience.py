@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 #: Bytes of a request's first line and headers; a load balancer of AWS lets 64 KiB through.
 LONGEST_HEAD = 65_536
+#: What a connection has for its request when the process is told to end.
+LINGER_SECONDS = 0.5
 
 
 class Patient(HttpToolsProtocol):
@@ -29,6 +31,7 @@ class Patient(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         #: Bytes of headers so far; None while there are none to come.
         self._head: int | None = None
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -49,10 +52,23 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._head = None
+        if self._ending:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._rest()
+
+    def shutdown(self) -> None:
+        """Ends the connection with the answer in hand; one without a request is given a moment for it.
+
+        A request may have been sent when we were told to end, and not have come in yet.
+        """
+        self._ending = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self.loop.call_later(LINGER_SECONDS, super().shutdown)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
