@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-log = structlog.get_logger(__name__)
+from agent_app.state.sparing import Sparing
 
-#: After Redis failed, how long it is left alone, so that an outage does not cost every call a timeout.
-LEFT_ALONE_SECONDS = 2.0
 #: Of texts in a process's memory, together.
 _MOST_CHARACTERS = 16_777_216
-
-_T = TypeVar("_T")
 
 
 class Cache(Protocol):
@@ -34,27 +28,6 @@ class Cache(Protocol):
 
     async def push(self, key: str, value: str, *, keep: int, seconds: int) -> None:
         """Adds to a list, of which the newest `keep` stay, for so long after the last one."""
-
-
-class Sparing:
-    """Calls Redis for what can be done without it; a Redis that failed is left alone for a moment."""
-
-    def __init__(self, failed: Callable[[], object], what: str) -> None:
-        self._failed = failed
-        self._what = what
-        self._left_alone_until = 0.0
-
-    async def __call__(self, call: Callable[[], Awaitable[_T]], otherwise: _T) -> _T:
-        """What `call` gives, or `otherwise`."""
-        if time.monotonic() < self._left_alone_until:
-            return otherwise
-        try:
-            return await call()
-        except (RedisError, OSError, ValueError) as error:
-            self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
-            self._failed()
-            log.warning("Redis failed", without=self._what, reason=type(error).__name__)
-            return otherwise
 
 
 class RedisCache:

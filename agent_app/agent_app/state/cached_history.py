@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from agent_app.agents.context import Message
 from agent_app.state.history import Entry, Known, Place, known
 from agent_app.state.postgres_history import PostgresStore
+from agent_app.state.sparing import Sparing
 from agent_app.telemetry.metrics import Metrics
-
-log = structlog.get_logger(__name__)
-
-#: After Redis failed, how long it is left alone, so that an outage does not cost every answer a timeout.
-_LEFT_ALONE_SECONDS = 2.0
 
 # Adds a turn to a copy that ends with the turn before; any other copy has missed something and goes.
 _FOLLOW = """
@@ -105,8 +98,7 @@ class CachedStore:
         self._durable = durable
         self._cache = cache
         self._keep = keep
-        self._metrics = metrics
-        self._left_alone_until = 0.0
+        self._spared = Sparing(metrics.cache_failures.inc, "the history, which Postgres has too")
 
     async def recent(self, place: Place, limit: int) -> list[Entry]:
         if limit > self._keep:
@@ -118,35 +110,24 @@ class CachedStore:
             return copy[-limit:]
         entries = await self._durable.recent(place, self._keep)
         if entries:
-            await self._quietly(self._cache.replace, place, entries)
+            await self._spared(lambda: self._cache.replace(place, entries), None)
         return entries[-limit:]
 
     async def append(self, place: Place, said: Sequence[Message]) -> None:
         kept = await self._durable.appended(place, said)
-        await self._quietly(self._cache.follow, place, kept)
+        await self._spared(lambda: self._cache.follow(place, kept), None)
 
     async def sessions(self, owner: str, limit: int) -> Sequence[Known]:
         return await self._durable.sessions(owner, limit)
 
     async def delete(self, place: Place) -> bool:
         gone = await self._durable.delete(place)
-        await self._quietly(self._cache.delete, place)
+        await self._spared(lambda: self._cache.delete(place), None)
         return gone
 
     async def _copy(self, place: Place) -> list[Entry]:
-        copy: list[Entry] | None = await self._quietly(self._cache.recent, place, self._keep)
-        return copy or []
-
-    async def _quietly(self, call: Any, *arguments: Any) -> Any:
-        if time.monotonic() < self._left_alone_until:
-            return None
-        try:
-            return await call(*arguments)
-        except (RedisError, OSError, ValueError) as error:
-            self._left_alone_until = time.monotonic() + _LEFT_ALONE_SECONDS
-            self._metrics.cache_failures.inc()
-            log.warning("Redis failed: the history is read from Postgres", reason=type(error).__name__)
-            return None
+        none: list[Entry] = []
+        return await self._spared(lambda: self._cache.recent(place, self._keep), none)
 
 
 def _dump(entry: Entry) -> str:
