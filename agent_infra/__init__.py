@@ -24,22 +24,19 @@ if TYPE_CHECKING:
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
     from agent_infra.contract import TaskContract, task_contract
-    from agent_infra.fleet.args import (
-        AgentFleetArgs,
+    from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
+    from agent_infra.fleet.connections import (
         BucketConnection,
         CacheConnection,
         DatabaseConnection,
-        Oidc,
         QueueConnection,
-        Replicas,
-        Resources,
-        SecretKey,
-        SyncedSecret,
-        Worker,
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.options import SecretKey, Worker
+    from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+    from agent_infra.fleet.scaling_args import Replicas
     from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
@@ -114,19 +111,16 @@ _MODULES = {
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),
     "agent_infra.contract": ("TaskContract", "task_contract"),
-    "agent_infra.fleet.args": (
-        "AgentFleetArgs",
+    "agent_infra.fleet.args": ("AgentFleetArgs", "Oidc", "SyncedSecret"),
+    "agent_infra.fleet.connections": (
         "BucketConnection",
         "CacheConnection",
         "DatabaseConnection",
-        "Oidc",
         "QueueConnection",
-        "Replicas",
-        "Resources",
-        "SecretKey",
-        "SyncedSecret",
-        "Worker",
     ),
+    "agent_infra.fleet.options": ("SecretKey", "Worker"),
+    "agent_infra.fleet.resources": ("Resources",),
+    "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),

@@ -14,22 +14,17 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, queue_contract
-from agent_infra.fleet.args import (
+from agent_infra.contract import queue_contract
+from agent_infra.fleet.args import Oidc
+from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,
-    FleetName,
-    Oidc,
     QueueConnection,
-    Replicas,
-    Resources,
-    SecretKey,
-    Worker,
 )
+from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
 
-VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
 API_KEYS = "api-keys"
@@ -171,20 +166,14 @@ class AuthSettings(Args):
         return self
 
 
-class FleetSettings(Args):
+class FleetSettings(FleetOptions):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
     image: str | BuildSettings
     """A ready image, best by its digest, or how to build one."""
-    replicas: Replicas = Replicas()
-    resources: Resources = Resources()
     worker: Worker | None = None
     """Where it is said, even as {}, the fleet has a queue and workers."""
     queue: QueueSettings = QueueSettings()
-    task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
-    """The longest a task or a request may take, in seconds."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    model: str | None = None
     secrets: Mapping[SecretName, SecretSettings] = {}
     """Secrets of this fleet alone."""
     llm_secret: SecretName | None = None
@@ -195,7 +184,6 @@ class FleetSettings(Args):
     identity: Literal["pod-identity", "irsa"] = "pod-identity"
     """How its pods get their AWS role: EKS Pod Identity, or IRSA, which Fargate needs (`cluster.irsa`)."""
     environment: Mapping[VariableName, str] = {}
-    secret_environment: Mapping[VariableName, SecretKey] = {}
 
     def kubernetes_name(self, fleet: str, secret: str) -> str:
         """What a synced secret is called in Kubernetes; one of the fleet's own by both names."""

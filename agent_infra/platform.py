@@ -18,6 +18,7 @@ from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.aws.secrets import Secrets
 from agent_infra.component import Args, ArgsError, Component, Problem
 from agent_infra.fleet import AgentFleet, AgentFleetArgs, ImageBuild, QueueConnection, Worker
+from agent_infra.fleet.options import FleetOptions
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
 from agent_infra.platform_secrets import PlatformSecrets
@@ -217,17 +218,13 @@ class AgentPlatform(Component):
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
+            **said(spec, FleetOptions),
             image=self._image(fleet, spec.image),
             fleet_name=fleet,
             namespace=self._settings.namespace,
             part_of=self._name,
             environment_name=self._settings.environment,
-            replicas=spec.replicas,
-            resources=spec.resources,
             worker=spec.worker or Worker(),
-            task_timeout=spec.task_timeout,
-            log_level=spec.log_level,
-            model=spec.model,
             cache=self.stores.cache_connection,
             database=self.stores.database_connection,
             queue=self._to_queues[fleet],
@@ -239,7 +236,6 @@ class AgentPlatform(Component):
             oidc=spec.auth.oidc,
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
-            secret_environment=spec.secret_environment,
             extra_environment=spec.environment,
             cluster_name=cluster.name,
             oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,

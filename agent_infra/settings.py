@@ -15,7 +15,7 @@ from agent_infra.aws.network import NetworkOptions
 from agent_infra.aws.registry import RegistryOptions
 from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
-from agent_infra.fleet.args import FleetName
+from agent_infra.fleet.options import FleetName
 from agent_infra.parts import (
     API_KEYS,
     CacheSettings,

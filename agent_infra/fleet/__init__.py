@@ -1,21 +1,18 @@
 """`AgentFleet`: replicas of one agent service, and what they need to run."""
 
-from agent_infra.fleet.args import (
-    AgentFleetArgs,
+from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
+from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,
-    Oidc,
     QueueConnection,
-    Replicas,
-    Resources,
-    SecretKey,
-    SyncedSecret,
-    Worker,
 )
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.options import SecretKey, Worker
+from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+from agent_infra.fleet.scaling_args import Replicas
 
 __all__ = [
     "AgentFleet",

@@ -10,7 +10,7 @@ import pulumi
 from agent_infra.aws import policies
 from agent_infra.aws.keys import via_service
 from agent_infra.component import MaybeOutput, Problem
-from agent_infra.fleet.args import (
+from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes import apps, autoscaling, core
 
 from agent_infra.component import Component
-from agent_infra.fleet import followed_secrets, image, workload
-from agent_infra.fleet.args import AgentFleetArgs, Replicas
+from agent_infra.fleet import configuration, followed_secrets, image
+from agent_infra.fleet.account import service_account
+from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.deployment import deployment
+from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
+from agent_infra.fleet.names import ComponentKind, Names
+from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
-from agent_infra.fleet.workload import ComponentKind, Names
+from agent_infra.fleet.scaling import autoscaler, scales
+from agent_infra.fleet.service import service
 
 
 class AgentFleet(Component):
@@ -51,43 +56,24 @@ class AgentFleet(Component):
 
         self.image = image.reference(f"{name}-image", args.image, opts=self._opts())
         needed: list[pulumi.Resource] = []
-        role_arn: pulumi.Output[str | None] = pulumi.Output.from_input(None)
+        self.role_arn = pulumi.Output.from_input(None)
         annotations: dict[str, pulumi.Output[str]] = {}
         if has_role(args):
             role = workload_role(self, args, fleet=fleet, service_account=fleet)
             needed, annotations = list(role.needed), role.annotations
-            role_arn = role.role.arn.apply(lambda arn: arn)
-        account = core.v1.ServiceAccount(
-            name,
-            metadata=_untyped(
-                {**names.metadata(fleet), **({"annotations": annotations} if annotations else {})}
-            ),
-            automount_service_account_token=False,
-            opts=self._opts(),
-        )
-        needed.append(account)
+            self.role_arn = role.role.arn.apply(lambda arn: arn)
+        needed.append(self._object(name, service_account(names, annotations)))
         environment = args.environment_name or pulumi.get_stack()
-        values = workload.configuration(args, fleet=fleet, environment=environment)
-        needed.append(
-            core.v1.ConfigMap(
-                name, metadata=_untyped(names.metadata(names.config)), data=values, opts=self._opts()
-            )
-        )
+        values = configuration.values(args, fleet=fleet, environment=environment)
+        needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
-            needed.append(self._secret(secret, content))
-        config_hash = workload.configuration_hash(values)
-        self._secrets_hash = followed_secrets.secrets_hash(args)
-        self._workload("api", args.replicas, config_hash, needed)
-        if args.queue:
-            self._workload("worker", args.worker.replicas, config_hash, needed)
-        manifest = workload.service(args, names)
-        service = core.v1.Service(
-            name, metadata=_untyped(manifest["metadata"]), spec=_untyped(manifest["spec"]), opts=self._opts()
-        )
+            needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
+        for kind in ("api", "worker") if args.queue else ("api",):
+            self._workload(kind, configuration.digest(values), needed)
+        made = self._object(name, service(args, names))
 
-        self.service = service.metadata.apply(lambda metadata: metadata.name or fleet)
+        self.service = made.metadata.apply(lambda metadata: metadata.name or fleet)
         self.namespace = pulumi.Output.from_input(args.namespace)
-        self.role_arn = role_arn
         self.register_outputs(
             {
                 "service": self.service,
@@ -97,46 +83,23 @@ class AgentFleet(Component):
             }
         )
 
-    def _secret(self, secret: str, content: Mapping[str, pulumi.Output[Any]]) -> core.v1.Secret:
-        return core.v1.Secret(
-            f"{self._name}-{secret}",
-            metadata=_untyped(self._names.metadata(secret)),
-            string_data={key: pulumi.Output.secret(value) for key, value in content.items()},
-            opts=self._opts(),
-        )
-
     def _workload(
-        self,
-        kind: ComponentKind,
-        replicas: Replicas,
-        config_hash: pulumi.Output[str],
-        needed: list[pulumi.Resource],
+        self, kind: ComponentKind, config_hash: pulumi.Output[str], needed: Sequence[pulumi.Resource]
     ) -> None:
-        child = self._name if kind == "api" else f"{self._name}-worker"
-        manifest = workload.deployment(
-            self._args,
-            self._names,
+        args, names = self._args, self._names
+        child = names.child(self._name, kind)
+        manifest = deployment(
+            args,
+            names,
             kind,
             image=self.image,
             config_hash=config_hash,
-            secrets_hash=self._secrets_hash,
+            secrets_hash=followed_secrets.secrets_hash(args),
         )
-        made = apps.v1.Deployment(
-            child,
-            metadata=_untyped(manifest["metadata"]),
-            spec=_untyped(manifest["spec"]),
-            opts=self._opts(depends_on=needed),
-        )
-        if workload.scales(replicas):
-            scaler = workload.autoscaler(replicas, self._names, kind)
-            autoscaling.v2.HorizontalPodAutoscaler(
-                child,
-                metadata=_untyped(scaler["metadata"]),
-                spec=_untyped(scaler["spec"]),
-                opts=self._opts(depends_on=[made]),
-            )
+        made = self._object(child, manifest, needed)
+        replicas = args.replicas_of(kind)
+        if scales(replicas):
+            self._object(child, autoscaler(replicas, names, kind), [made])
 
-
-def _untyped(manifest: Any) -> Any:
-    """A manifest as it is: the SDK takes mappings in Kubernetes' own names, which its types do not say."""
-    return manifest
+    def _object(self, name: str, manifest: Manifest, needed: Sequence[pulumi.Resource] = ()) -> Any:
+        return registered(name, manifest, self._opts(depends_on=list(needed)))

@@ -15,13 +15,13 @@ from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import access
-from agent_infra.fleet.args import (
+from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,
-    FleetName,
     QueueConnection,
 )
+from agent_infra.fleet.options import FleetName
 
 
 class _Identified(access.Access, Protocol):

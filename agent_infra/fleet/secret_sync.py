@@ -16,8 +16,8 @@ from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import secret_objects
 from agent_infra.fleet.args import SyncedSecret
+from agent_infra.fleet.merge import merge
 from agent_infra.fleet.secret_sync_args import SecretSource, SecretSyncArgs
-from agent_infra.fleet.workload import merge
 
 __all__ = ["SecretSource", "SecretSync", "SecretSyncArgs"]
 

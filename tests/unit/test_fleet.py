@@ -13,7 +13,7 @@ import pytest
 from agent_infra import AgentFleet, AgentFleetArgs, ArgsError, Replicas, Resources, SecretKey
 from agent_infra.fleet import ImageBuild, QueueConnection, Worker
 from agent_infra.fleet.image import context_tag
-from agent_infra.fleet.workload import merge
+from agent_infra.fleet.merge import merge
 from tests.unit.recording import Recorded, record
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"

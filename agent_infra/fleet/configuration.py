@@ -1,0 +1,66 @@
+"""The settings that a fleet's pods read from their environment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.names import Names
+from agent_infra.fleet.objects import Manifest
+
+
+def config_map(names: Names, values: Mapping[str, Any]) -> Manifest:
+    """The ConfigMap that both kinds of pods take their variables from."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(names.config),
+        "data": dict(values),
+    }
+
+
+def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, Any]:
+    """The pods' environment variables that are no secret; what is not given is left out."""
+    found = {
+        "AGENT_APP_FLEET": fleet,
+        "AGENT_APP_ENVIRONMENT": environment,
+        "AGENT_APP_HOST": "0.0.0.0",  # noqa: S104 - inside the pod's own network
+        "AGENT_APP_PORT": str(args.port),
+        "AGENT_APP_LOG_LEVEL": args.log_level,
+        "AGENT_APP_TASK_TIMEOUT": str(args.task_timeout),
+        "AGENT_APP_REDIS_URL": args.cache and args.cache.url,
+        "AGENT_APP_REDIS_SECRET_ARN": args.cache and args.cache.secret_arn,
+        "AGENT_APP_DATABASE_URL": args.database and args.database.url,
+        "AGENT_APP_DATABASE_SECRET_ARN": args.database and args.database.secret_arn,
+        "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database.pool_size if args.database else None),
+        "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
+        "AGENT_APP_DEAD_LETTER_URL": args.queue and args.queue.dead_letter_url,
+        "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
+        "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,
+        "AGENT_APP_ARTIFACT_PREFIX": args.bucket and args.bucket.prefix_of(fleet),
+        "AGENT_APP_LLM_SECRET_ARN": args.llm_secret_arn,
+        "AGENT_APP_API_KEYS_SECRET_ARN": args.api_keys_secret_arn,
+        "AGENT_APP_OIDC_ISSUER": args.oidc and args.oidc.issuer,
+        "AGENT_APP_OIDC_AUDIENCE": args.oidc and args.oidc.audience,
+        "AGENT_APP_OIDC_OWNER_CLAIM": args.oidc and args.oidc.owner_claim,
+        "AGENT_APP_OIDC_SCOPE": args.oidc and args.oidc.scope,
+        "AGENT_APP_MODEL": args.model,
+        "AWS_REGION": args.region,
+        **args.extra_environment,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def digest(values: Mapping[str, Any]) -> pulumi.Output[str]:
+    """Changes whenever a value does, so that the pods are replaced then."""
+    return pulumi.Output.json_dumps(values, sort_keys=True).apply(
+        lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
+    )

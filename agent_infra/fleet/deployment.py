@@ -1,0 +1,50 @@
+"""The Deployment of one kind of pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent_infra.fleet import followed_secrets, pod
+from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.merge import merge
+from agent_infra.fleet.names import ComponentKind, Names
+from agent_infra.fleet.objects import Manifest
+from agent_infra.fleet.scaling import scales
+
+
+def deployment(
+    args: AgentFleetArgs,
+    names: Names,
+    kind: ComponentKind,
+    *,
+    image: Any,
+    config_hash: Any,
+    secrets_hash: Any = None,
+) -> Manifest:
+    """A Deployment; under an autoscaler it says no replicas, or every update would reset them."""
+    replicas = args.replicas_of(kind)
+    fixed = {} if scales(replicas) else {"replicas": replicas.min}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            **names.metadata(names.of(kind), kind),
+            **followed_secrets.reloaded_with(args.synced_secrets),
+        },
+        "spec": {
+            **fixed,
+            "selector": {"matchLabels": names.selector(kind)},
+            # A new pod is ready before an old one is told to stop.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {
+                "metadata": {
+                    "labels": names.labels(kind),
+                    "annotations": {
+                        "agent-infra/config-hash": config_hash,
+                        **({} if secrets_hash is None else {"agent-infra/secrets-hash": secrets_hash}),
+                    },
+                },
+                "spec": merge(pod.spec(args, names, kind, image=image), args.extra_pod_spec),
+            },
+        },
+    }

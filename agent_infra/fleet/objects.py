@@ -1,0 +1,36 @@
+"""How manifests become resources: which of the SDK's classes makes which kind of object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes import apiextensions, apps, autoscaling, core
+
+#: A Kubernetes object in Kubernetes' own names, `apiVersion` and `kind` included.
+Manifest = dict[str, Any]
+
+_CLASSES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
+    ("v1", "ConfigMap"): core.v1.ConfigMap,
+    ("v1", "Secret"): core.v1.Secret,
+    ("v1", "Service"): core.v1.Service,
+    ("v1", "ServiceAccount"): core.v1.ServiceAccount,
+    ("apps/v1", "Deployment"): apps.v1.Deployment,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
+}
+
+
+def registered(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> Any:
+    """The object as a resource; a kind that Kubernetes itself does not have is a custom one."""
+    version, kind = manifest["apiVersion"], manifest["kind"]
+    fields = {_attribute(key): value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
+    made = _CLASSES.get((version, kind))
+    if made is None:
+        return apiextensions.CustomResource(name, api_version=version, kind=kind, opts=opts, **fields)
+    return made(name, opts=opts, **fields)
+
+
+def _attribute(key: str) -> str:
+    """The SDK's name of a manifest's top-level field."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)

@@ -1,0 +1,62 @@
+"""What can be said about a fleet in settings and in a program alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from agent_infra.component import Args, shaped
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.fleet.resources import Resources
+from agent_infra.fleet.scaling_args import Replicas
+
+#: A DNS label with room for the suffixes that Kubernetes and this library put behind it.
+FleetName = Annotated[
+    str,
+    shaped(
+        r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
+        "up to 40 lower-case letters, digits and dashes, a letter first and no dash last",
+    ),
+]
+VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
+
+
+class Worker(Args):
+    """The pods that work on queued tasks."""
+
+    replicas: Replicas = Replicas(min=1)
+    resources: Resources = Resources()
+
+
+class SecretKey(Args):
+    """One entry of a Kubernetes secret."""
+
+    name: str
+    key: str
+    optional: bool = False
+    """Whether a pod starts without it."""
+
+
+class FleetOptions(Args):
+    """A fleet's own choices; what it is connected to is said beside them."""
+
+    replicas: Replicas = Replicas()
+    resources: Resources = Resources()
+    task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
+    """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    model: str | None = None
+    """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
+    command: Sequence[str] = ("agent-app", "serve")
+    worker_command: Sequence[str] = ("agent-app", "work")
+    migrate_command: Sequence[str] = ("agent-app", "migrate")
+    """Run in every pod before it starts, where there is a database."""
+    port: int = Field(default=8000, ge=1024, le=65535)
+    """Where the container listens; below 1024 it would need to be root."""
+    secret_environment: Mapping[VariableName, SecretKey] = {}
+    """Environment variables out of Kubernetes secrets, such as LLM_API_KEY from agent-secrets/llm-api-key."""
+    extra_pod_spec: Mapping[str, Any] = {}
+    """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
+    are merged by name, all else is replaced. The container is called `agent`."""

@@ -1,0 +1,112 @@
+"""The pods of a fleet: one template for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_infra.contract import task_contract
+from agent_infra.fleet import followed_secrets
+from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.names import ComponentKind, Names
+from agent_infra.fleet.options import SecretKey
+
+#: The user that the pods run as; any but root would do.
+USER_ID = 10001
+CONTAINER = "agent"
+#: How long a pod may take to start: `startupProbe` asks every two seconds.
+_START_SECONDS = 120
+
+
+def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any) -> dict[str, Any]:
+    """The spec of one kind's pods."""
+    resources = args.resources if kind == "api" else args.worker.resources
+    contract = task_contract(args.task_timeout)
+    environment: dict[str, Any] = {
+        # The last one wins: no secret's key takes the place of a setting.
+        "envFrom": [
+            *followed_secrets.environment_sources(args.synced_secrets),
+            {"configMapRef": {"name": names.config}},
+        ],
+        **_secret_environment(args.secret_environment),
+    }
+    common = {
+        "image": image,
+        **environment,
+        "resources": {
+            "requests": {"cpu": resources.cpu, "memory": resources.memory},
+            "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a volume of the pod's own
+    }
+    command = args.command if kind == "api" else args.worker_command
+    container = {
+        "name": CONTAINER,
+        **common,
+        "command": list(command),
+        "ports": [{"name": "http", "containerPort": args.port, "protocol": "TCP"}],
+        **_probes(),
+        # Requests still arrive while load balancers learn that the pod goes; no shell is needed for this.
+        "lifecycle": {"preStop": {"sleep": {"seconds": contract.drain}}},
+    }
+    migrate = {"name": "migrate", **common, "command": list(args.migrate_command)}
+    return {
+        "serviceAccountName": names.fleet,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": contract.grace,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **({"initContainers": [migrate]} if args.database else {}),
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.selector(kind)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+    }
+
+
+def _probes() -> dict[str, Any]:
+    live = {"httpGet": {"path": "/healthz", "port": "http"}}
+    ready = {"httpGet": {"path": "/readyz", "port": "http"}}
+    return {
+        "startupProbe": {**live, "periodSeconds": 2, "failureThreshold": _START_SECONDS // 2},
+        "livenessProbe": {**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
+        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
+    }
+
+
+def _secret_environment(keys: Mapping[str, SecretKey]) -> dict[str, Any]:
+    if not keys:
+        return {}
+    return {
+        "env": [
+            {
+                "name": variable,
+                "valueFrom": {
+                    "secretKeyRef": {
+                        "name": key.name,
+                        "key": key.key,
+                        **({"optional": True} if key.optional else {}),
+                    }
+                },
+            }
+            for variable, key in keys.items()
+        ]
+    }
