@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent_infra.fleet.options import SecretKey, Worker
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+    from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
     from agent_infra.fleet.scaling_args import Replicas
     from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
@@ -47,16 +48,20 @@ __all__ = [
     "AgentPlatform",
     "AgentPlatformArgs",
     "Alarms",
+    "Analysis",
     "ArgsError",
     "ArtifactStore",
     "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "Database",
     "DatabaseArgs",
     "DatabaseConnection",
     "EksCluster",
     "EksClusterArgs",
+    "Evaluation",
+    "EvaluationCase",
     "ExistingNetwork",
     "FleetRole",
     "FleetRoleArgs",
@@ -72,6 +77,7 @@ __all__ = [
     "RegistryArgs",
     "Replicas",
     "Resources",
+    "Rollout",
     "Rotation",
     "SecretKey",
     "SecretSource",
@@ -120,6 +126,7 @@ _MODULES = {
     ),
     "agent_infra.fleet.options": ("SecretKey", "Worker"),
     "agent_infra.fleet.resources": ("Resources",),
+    "agent_infra.fleet.rollout_args": ("Analysis", "CanaryStep", "Evaluation", "EvaluationCase", "Rollout"),
     "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.fleet": ("AgentFleet",),

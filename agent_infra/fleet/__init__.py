@@ -12,14 +12,19 @@ from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.options import SecretKey, Worker
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
 from agent_infra.fleet.scaling_args import Replicas
 
 __all__ = [
     "AgentFleet",
     "AgentFleetArgs",
+    "Analysis",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "DatabaseConnection",
+    "Evaluation",
+    "EvaluationCase",
     "FleetRole",
     "FleetRoleArgs",
     "ImageBuild",
@@ -27,6 +32,7 @@ __all__ = [
     "QueueConnection",
     "Replicas",
     "Resources",
+    "Rollout",
     "SecretKey",
     "SyncedSecret",
     "Worker",

@@ -33,7 +33,8 @@ def deployment(
         },
         "spec": {
             **fixed,
-            "selector": {"matchLabels": names.selector(kind)},
+            "revisionHistoryLimit": args.rollout.revisions,
+            "selector": {"matchLabels": names.owned(kind)},
             # A new pod is ready before an old one is told to stop.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {

@@ -16,6 +16,7 @@ from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
+from agent_infra.fleet.rollout import rolled_out
 from agent_infra.fleet.scaling import autoscaler, scales
 from agent_infra.fleet.service import service
 
@@ -65,12 +66,13 @@ class AgentFleet(Component):
         needed.append(self._object(name, service_account(names, annotations)))
         environment = args.environment_name or pulumi.get_stack()
         values = configuration.values(args, fleet=fleet, environment=environment)
-        needed.append(self._object(name, configuration.config_map(names, values)))
+        if not args.rollout.gradual:
+            needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
-        for kind in ("api", "worker") if args.queue else ("api",):
-            self._workload(kind, configuration.digest(values), needed)
-        made = self._object(name, service(args, names))
+        deployments = self._workloads(values, needed)
+        # It selects by what only the newest pods may have: they are there first.
+        made = self._object(name, service(args, names), [deployments["api"]])
 
         self.service = made.metadata.apply(lambda metadata: metadata.name or fleet)
         self.namespace = pulumi.Output.from_input(args.namespace)
@@ -83,23 +85,22 @@ class AgentFleet(Component):
             }
         )
 
-    def _workload(
-        self, kind: ComponentKind, config_hash: pulumi.Output[str], needed: Sequence[pulumi.Resource]
-    ) -> None:
+    def _workloads(
+        self, values: Mapping[str, Any], needed: Sequence[pulumi.Resource]
+    ) -> Mapping[ComponentKind, pulumi.Resource]:
         args, names = self._args, self._names
-        child = names.child(self._name, kind)
-        manifest = deployment(
-            args,
-            names,
-            kind,
-            image=self.image,
-            config_hash=config_hash,
-            secrets_hash=followed_secrets.secrets_hash(args),
-        )
-        made = self._object(child, manifest, needed)
-        replicas = args.replicas_of(kind)
-        if scales(replicas):
-            self._object(child, autoscaler(replicas, names, kind), [made])
+        kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
+        hashes = {
+            "config_hash": configuration.digest(values),
+            "secrets_hash": followed_secrets.secrets_hash(args),
+        }
+        manifests = {kind: deployment(args, names, kind, image=self.image, **hashes) for kind in kinds}
+        made = rolled_out(self._name, args, names, manifests, values=values, opts=self._opts, needed=needed)
+        for kind in kinds:
+            replicas = args.replicas_of(kind)
+            if scales(replicas):
+                self._object(names.child(self._name, kind), autoscaler(replicas, names, kind), [made[kind]])
+        return made
 
     def _object(self, name: str, manifest: Manifest, needed: Sequence[pulumi.Resource] = ()) -> Any:
         return registered(name, manifest, self._opts(depends_on=list(needed)))

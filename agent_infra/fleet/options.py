@@ -10,6 +10,7 @@ from pydantic import Field
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
 from agent_infra.fleet.resources import Resources
+from agent_infra.fleet.rollout_args import Rollout
 from agent_infra.fleet.scaling_args import Replicas
 
 #: A DNS label with room for the suffixes that Kubernetes and this library put behind it.
@@ -46,6 +47,7 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    rollout: Rollout = Rollout()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
