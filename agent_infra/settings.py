@@ -16,6 +16,7 @@ from agent_infra.aws.registry import RegistryOptions
 from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
 from agent_infra.fleet.options import FleetName
+from agent_infra.fleet.scaling_check import scaling_problems
 from agent_infra.parts import (
     API_KEYS,
     CacheSettings,
@@ -181,6 +182,25 @@ class Settings(Args):
                     f"fleets.{name}.identity is pod-identity, which Fargate does not have; say `identity: "
                     "irsa`, and `irsa: true` in `cluster`"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _fleets_scale(self) -> Self:
+        keda = self.cluster.keda if self.cluster else None
+        found = [
+            problem
+            for name, fleet in self.fleets.items()
+            for problem in scaling_problems(
+                fleet,
+                fleet.worker,
+                keda=keda,
+                queue=(fleet.queue.existing or True) if fleet.worker else None,
+                environment=fleet.environment,
+                where=f"fleets.{name}.",
+            )
+        ]
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
     @model_validator(mode="after")

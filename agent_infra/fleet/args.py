@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
+from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.fleet import scaling_plan
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -20,6 +22,7 @@ from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.scaling_check import scaling_problems
 
 
 class SyncedSecret(Args):
@@ -93,6 +96,8 @@ class AgentFleetArgs(FleetOptions):
     """What tells that a secret which the pods read themselves was written anew, such as `Secrets.versions`:
     the pods are replaced by the `up` that changes it."""
 
+    keda: KedaAccess | None = None
+    """The cluster's KEDA; even {} says that there is one. The workers are then scaled by their queue."""
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""
     oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
@@ -108,6 +113,30 @@ class AgentFleetArgs(FleetOptions):
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
 
+    @model_validator(mode="after")
+    def _scaling_is_possible(self) -> Self:
+        found = scaling_problems(
+            self,
+            self.worker if self.queue or self.worker.model_fields_set else None,
+            keda=self.keda,
+            queue=self.queue,
+            environment=self.extra_environment,
+        )
+        if found:
+            raise ValueError("; ".join(found))
+        return self
+
     def replicas_of(self, kind: ComponentKind) -> Replicas:
-        """How many pods of that kind run."""
-        return self.replicas if kind == "api" else self.worker.replicas
+        """How many pods of that kind run, with `max` lowered to what the model's limits keep busy."""
+        return scaling_plan.replicas_of(self, self.worker, kind)
+
+    def situation_of(self, kind: ComponentKind) -> scaling_plan.Situation:
+        """What the choice of triggers for that kind depends on."""
+        return scaling_plan.Situation(
+            kind=kind,
+            keda=self.keda,
+            has_queue=self.queue is not None,
+            worker_concurrency=self.worker.concurrency,
+            task_timeout=self.task_timeout,
+            queue=self.queue,
+        )

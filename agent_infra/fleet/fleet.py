@@ -16,7 +16,7 @@ from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
-from agent_infra.fleet.scaling import autoscaler, scales
+from agent_infra.fleet.scaling import autoscalers
 from agent_infra.fleet.service import service
 
 
@@ -24,9 +24,10 @@ class AgentFleet(Component):
     """An agent service in any Kubernetes cluster: an API behind one address, and workers for its queue.
 
     Makes a Deployment, Service, ServiceAccount and ConfigMap; an autoscaler where `replicas` leaves
-    it a choice; a second Deployment `<fleet>-worker` where there is a queue; an image where one is to
-    be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods
-    satisfy Kubernetes' `restricted` pod security standard.
+    it a choice (an HPA, or KEDA's ScaledObject, which owns one); a second Deployment `<fleet>-worker`
+    where there is a queue; an image where one is to be built; an AWS role for the pods where
+    `cluster_name` or `oidc_provider_arn` is given. The pods satisfy Kubernetes' `restricted` pod
+    security standard.
 
     The cluster is said by a Kubernetes provider: `ResourceOptions(provider=cluster.provider)`.
 
@@ -42,6 +43,8 @@ class AgentFleet(Component):
     """What the pods run."""
     role_arn: pulumi.Output[str | None]
     """The pods' AWS role, where they have one."""
+    max_replicas: dict[str, int]
+    """The most pods of each kind: what was said, lowered to what the model's limits keep busy."""
 
     def __init__(
         self,
@@ -68,7 +71,9 @@ class AgentFleet(Component):
         needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
-        for kind in ("api", "worker") if args.queue else ("api",):
+        kinds: tuple[ComponentKind, ...] = ("api", "worker") if args.queue else ("api",)
+        self.max_replicas = {kind: args.replicas_of(kind).max for kind in kinds}
+        for kind in kinds:
             self._workload(kind, configuration.digest(values), needed)
         made = self._object(name, service(args, names))
 
@@ -80,6 +85,7 @@ class AgentFleet(Component):
                 "namespace": self.namespace,
                 "image": self.image,
                 "roleArn": self.role_arn,
+                "maxReplicas": self.max_replicas,
             }
         )
 
@@ -97,9 +103,9 @@ class AgentFleet(Component):
             secrets_hash=followed_secrets.secrets_hash(args),
         )
         made = self._object(child, manifest, needed)
-        replicas = args.replicas_of(kind)
-        if scales(replicas):
-            self._object(child, autoscaler(replicas, names, kind), [made])
+        waits = [made]
+        for scaling in autoscalers(args, names, kind):
+            waits.append(self._object(child, scaling, waits))
 
     def _object(self, name: str, manifest: Manifest, needed: Sequence[pulumi.Resource] = ()) -> Any:
         return registered(name, manifest, self._opts(depends_on=list(needed)))

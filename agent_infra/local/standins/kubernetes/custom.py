@@ -1,7 +1,7 @@
-"""Schemas of the custom resources that the components make, as far as they concern AWS.
+"""Schemas of the custom resources that the components make.
 
-Fields and their bounds are those of External Secrets' own definitions (v2.9, `external-secrets.io/v1`);
-what the components have no use for is left out, and so refused.
+Here those of External Secrets: fields and their bounds are those of its own definitions (v2.9,
+`external-secrets.io/v1`); what the components have no use for is left out, and so refused.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
+from agent_infra.local.standins.kubernetes import custom_keda
+from agent_infra.local.standins.kubernetes.custom_shapes import FLAG, TEXT, list_of, object_of, one_of, texts
 from agent_infra.local.standins.kubernetes.kinds import Kind
 
-_OWNER: Final = "External Secrets"
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "boolean"}
+_object = functools.partial(object_of, "External Secrets")
 _COUNT: Final = {"type": "integer"}
 _LABEL: Final = {
     "type": "string",
@@ -25,57 +25,36 @@ _LABEL: Final = {
 }
 #: Go's notation, such as 300s or 1h30m.
 _DURATION: Final = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"}
-
-
-def _object(*required: str, **properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-        "x-owner": _OWNER,
-    }
-
-
-def _one_of(*values: str) -> dict[str, Any]:
-    return {"type": "string", "enum": list(values)}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-_TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
-_STORE_REF: Final = _object(name=_LABEL, kind=_one_of("SecretStore", "ClusterSecretStore"))
+_STORE_REF: Final = _object(name=_LABEL, kind=one_of("SecretStore", "ClusterSecretStore"))
 _REMOTE: Final = _object(
     "key",
-    key=_TEXT,
-    property=_TEXT,
-    version=_TEXT,
-    conversionStrategy=_one_of("Default", "Unicode"),
-    decodingStrategy=_one_of("Auto", "Base64", "Base64URL", "None"),
-    metadataPolicy=_one_of("None", "Fetch"),
-    nullBytePolicy=_one_of("Ignore", "Fail"),
+    key=TEXT,
+    property=TEXT,
+    version=TEXT,
+    conversionStrategy=one_of("Default", "Unicode"),
+    decodingStrategy=one_of("Auto", "Base64", "Base64URL", "None"),
+    metadataPolicy=one_of("None", "Fetch"),
+    nullBytePolicy=one_of("Ignore", "Fail"),
 )
 _TARGET: Final = _object(
     name=_LABEL,
-    creationPolicy=_one_of("Owner", "Orphan", "Merge", "None", "CreateOrMerge"),
-    deletionPolicy=_one_of("Delete", "Merge", "Retain"),
-    immutable=_FLAG,
+    creationPolicy=one_of("Owner", "Orphan", "Merge", "None", "CreateOrMerge"),
+    deletionPolicy=one_of("Delete", "Merge", "Retain"),
+    immutable=FLAG,
     template=_object(
-        type=_TEXT,
-        engineVersion=_one_of("v2"),
-        mergePolicy=_one_of("Replace", "Merge"),
-        data=_TEXTS,
-        metadata=_object(annotations=_TEXTS, labels=_TEXTS, finalizers=_list(_TEXT)),
+        type=TEXT,
+        engineVersion=one_of("v2"),
+        mergePolicy=one_of("Replace", "Merge"),
+        data=texts(),
+        metadata=_object(annotations=texts(), labels=texts(), finalizers=list_of(TEXT)),
     ),
 )
 _EXTERNAL_SECRET: Final = _object(
     secretStoreRef=_STORE_REF,
     refreshInterval=_DURATION,
-    refreshPolicy=_one_of("CreatedOnce", "Periodic", "OnChange"),
+    refreshPolicy=one_of("CreatedOnce", "Periodic", "OnChange"),
     target=_TARGET,
-    data=_list(
+    data=list_of(
         _object(
             "secretKey",
             "remoteRef",
@@ -83,32 +62,33 @@ _EXTERNAL_SECRET: Final = _object(
             remoteRef=_REMOTE,
         )
     ),
-    dataFrom=_list(_object(extract=_REMOTE)),
+    dataFrom=list_of(_object(extract=_REMOTE)),
 )
 _AWS: Final = _object(
     "service",
     "region",
-    service=_one_of("SecretsManager", "ParameterStore", "CertificateManager"),
-    region=_TEXT,
-    role=_TEXT,
-    additionalRoles=_list(_TEXT),
-    externalID=_TEXT,
-    prefix=_TEXT,
-    auth=_object(jwt=_object(serviceAccountRef=_object("name", name=_LABEL, audiences=_list(_TEXT)))),
-    sessionTags=_list(_object("key", "value", key=_TEXT, value=_TEXT)),
-    transitiveTagKeys=_list(_TEXT),
+    service=one_of("SecretsManager", "ParameterStore", "CertificateManager"),
+    region=TEXT,
+    role=TEXT,
+    additionalRoles=list_of(TEXT),
+    externalID=TEXT,
+    prefix=TEXT,
+    auth=_object(jwt=_object(serviceAccountRef=_object("name", name=_LABEL, audiences=list_of(TEXT)))),
+    sessionTags=list_of(_object("key", "value", key=TEXT, value=TEXT)),
+    transitiveTagKeys=list_of(TEXT),
 )
 _SECRET_STORE: Final = _object(
     "provider",
     provider=_object("aws", aws=_AWS),
-    controller=_TEXT,
+    controller=TEXT,
     refreshInterval=_COUNT,
-    retrySettings=_object(maxRetries=_COUNT, retryInterval=_TEXT),
+    retrySettings=_object(maxRetries=_COUNT, retryInterval=TEXT),
 )
 
 _SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
     ("external-secrets.io", "v1", "ExternalSecret"): _EXTERNAL_SECRET,
     ("external-secrets.io", "v1", "SecretStore"): _SECRET_STORE,
+    **custom_keda.SPECS,
 }
 
 
@@ -128,6 +108,7 @@ def validator(kind: Kind) -> Draft202012Validator | None:
         allowed = sorted(f"{kind.group}/{version}" for version in versions)
         return Draft202012Validator({"type": "object", "properties": {"apiVersion": {"enum": allowed}}})
     metadata = {"type": "object"}
-    return Draft202012Validator(
-        _object("spec", apiVersion=_TEXT, kind=_TEXT, metadata=metadata, spec=spec, status=metadata)
+    whole = object_of(
+        spec["x-owner"], "spec", apiVersion=TEXT, kind=TEXT, metadata=metadata, spec=spec, status=metadata
     )
+    return Draft202012Validator(whole)
