@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -107,6 +108,16 @@ class AgentFleetArgs(FleetOptions):
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
+
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        self.numbers()
+        return self
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""
