@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet import scaling_plan
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -125,6 +126,16 @@ class AgentFleetArgs(FleetOptions):
         if found:
             raise ValueError("; ".join(found))
         return self
+
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        self.numbers()
+        return self
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run, with `max` lowered to what the model's limits keep busy."""

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
 from agent_infra.fleet.ceiling import UsualTask
+from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.fleet_contract import fleet_contract
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
 
@@ -51,6 +53,8 @@ class FleetOptions(Args):
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
     usual_task: UsualTask = UsualTask()
     """What a task does to the model on average, and so how many workers its limits keep busy."""
+    contract: ContractOverrides = ContractOverrides()
+    """Numbers in place of those that follow from `task_timeout`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
@@ -75,3 +79,20 @@ class FleetOptions(Args):
                 "every task; lower the first or raise the second"
             )
         return self
+
+    def task_contract(
+        self, environment: Mapping[str, Any], *, queue_visibility: int | None = None
+    ) -> TaskContract:
+        """The numbers that follow from `task_timeout`, or were said here or in the pods' environment.
+
+        Raises:
+            ContractError: two of them contradict each other.
+        """
+        return fleet_contract(
+            self.task_timeout,
+            overrides=self.contract,
+            pod_spec=self.extra_pod_spec,
+            environment=environment,
+            secret_environment=self.secret_environment,
+            queue_visibility=queue_visibility,
+        )

@@ -15,9 +15,9 @@ from agent_infra.aws.keda_access import KedaAccess, Prometheus
 from agent_infra.component import MaybeOutput
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.connections import QueueConnection
+from agent_infra.fleet.fleet_contract import CONTAINER
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest
-from agent_infra.fleet.pod import CONTAINER
 from agent_infra.fleet.scaling_behavior import behavior
 from agent_infra.fleet.scaling_plan import Plan, has_sidecars
 

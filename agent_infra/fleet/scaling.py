@@ -6,9 +6,9 @@ from typing import Any
 
 from agent_infra.fleet import scaled_object
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.fleet_contract import CONTAINER
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest
-from agent_infra.fleet.pod import CONTAINER
 from agent_infra.fleet.scaling_args import Replicas
 from agent_infra.fleet.scaling_behavior import behavior
 from agent_infra.fleet.scaling_plan import Plan, has_sidecars, plan

@@ -8,11 +8,10 @@ from typing import Any
 from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.fleet import scaling_plan
 from agent_infra.fleet.connections import QueueConnection
+from agent_infra.fleet.fleet_contract import CONTAINER
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetOptions, Worker
 
-#: The container that a fleet's pods are about.
-_CONTAINER = "agent"
 CONCURRENCY_VARIABLE = "AGENT_APP_WORKER_CONCURRENCY"
 
 
@@ -74,6 +73,6 @@ def _problems(
             "requests": {"cpu": resources.cpu, "memory": resources.memory},
             "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
         },
-        container=_CONTAINER,
+        container=CONTAINER,
         extra_pod_spec=options.extra_pod_spec,
     )
