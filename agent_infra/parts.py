@@ -14,7 +14,6 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
-from agent_infra.contract import queue_contract
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -25,6 +24,7 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
+from agent_infra.queue_contract import queue_contract
 
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
@@ -203,11 +203,16 @@ class FleetSettings(FleetOptions):
         return self
 
     @model_validator(mode="after")
-    def _tries_fit_into_the_queue(self) -> Self:
-        if self.worker is not None and self.queue.existing is None:
+    def _loses_no_task(self) -> Self:
+        existing = self.queue.existing
+        contract = self.task_contract(
+            self.environment, queue_visibility=existing.visibility if existing else None
+        )
+        if self.worker is not None and existing is None:
             queue_contract(
                 self.task_timeout,
                 max_receives=self.queue.max_receives,
                 retention_days=self.queue.retention_days,
+                visibility=contract.visibility,
             )
         return self

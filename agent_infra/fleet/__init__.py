@@ -7,6 +7,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
 from agent_infra.fleet.options import SecretKey, Worker
@@ -19,6 +20,7 @@ __all__ = [
     "AgentFleetArgs",
     "BucketConnection",
     "CacheConnection",
+    "ContractOverrides",
     "DatabaseConnection",
     "FleetRole",
     "FleetRoleArgs",

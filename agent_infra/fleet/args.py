@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -117,6 +118,16 @@ class AgentFleetArgs(FleetOptions):
         if self.require_digest and isinstance(self.image, str) and moves(self.image):
             raise ValueError(f"image: {pinning(self.image)}; `require_digest` False takes tags")
         return self
+
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        self.numbers()
+        return self
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""

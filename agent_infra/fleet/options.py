@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
+from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.fleet_contract import fleet_contract
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
 
@@ -46,6 +48,8 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    contract: ContractOverrides = ContractOverrides()
+    """Numbers in place of those that follow from `task_timeout`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
@@ -60,3 +64,20 @@ class FleetOptions(Args):
     extra_pod_spec: Mapping[str, Any] = {}
     """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
     are merged by name, all else is replaced. The container is called `agent`."""
+
+    def task_contract(
+        self, environment: Mapping[str, Any], *, queue_visibility: int | None = None
+    ) -> TaskContract:
+        """The numbers that follow from `task_timeout`, or were said here or in the pods' environment.
+
+        Raises:
+            ContractError: two of them contradict each other.
+        """
+        return fleet_contract(
+            self.task_timeout,
+            overrides=self.contract,
+            pod_spec=self.extra_pod_spec,
+            environment=environment,
+            secret_environment=self.secret_environment,
+            queue_visibility=queue_visibility,
+        )
