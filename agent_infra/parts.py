@@ -23,6 +23,7 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
+from agent_infra.fleet.placement_args import check_architecture, check_spot
 from agent_infra.fleet.secret_sync_args import SecretArn
 
 SecretName = FleetName
@@ -195,6 +196,14 @@ class FleetSettings(FleetOptions):
         if auth.api_keys_secret is not None:
             return False
         return (auth.oidc is None and environment != "local") if auth.api_keys is None else auth.api_keys
+
+    @model_validator(mode="after")
+    def _image_runs_there(self) -> Self:
+        check_architecture(self.placement, self.image)
+        if self.worker is not None and self.worker.placement is not None:
+            check_architecture(self.worker.placement, self.image)
+            check_spot(self.worker.placement, self.task_timeout)
+        return self
 
     @model_validator(mode="after")
     def _queues_are_for_workers(self) -> Self:

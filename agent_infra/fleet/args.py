@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, get_args
 
 import pulumi
-from pydantic import Field
+from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
@@ -19,6 +19,7 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.placement_args import Placement, check_architecture, check_spot, image_architectures
 from agent_infra.fleet.scaling_args import Replicas
 
 
@@ -65,7 +66,6 @@ class AgentFleetArgs(FleetOptions):
     environment_name: str | None = None
     """Such as dev; the stack's name where it is not said."""
 
-    service_port: int = Field(default=80, ge=1, le=65535)
     worker: Worker = Worker()
     """Used where there is a queue."""
     cache: CacheConnection | None = None
@@ -107,6 +107,28 @@ class AgentFleetArgs(FleetOptions):
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
+
+    @model_validator(mode="after")
+    def _image_runs_there(self) -> Self:
+        for kind in get_args(ComponentKind):
+            check_architecture(self.placement_of(kind), self.image)
+            check_spot(self.placement_of(kind), self.task_timeout)
+        return self
+
+    def placement_of(self, kind: ComponentKind) -> Placement:
+        """Where pods of that kind run."""
+        return (self.worker.placement if kind == "worker" else None) or self.placement
+
+    @property
+    def architecture(self) -> str | None:
+        """The one processor that an image is built for."""
+        built = image_architectures(self.image)
+        return built[0] if len(built) == 1 else None
+
+    @property
+    def uses_kubernetes(self) -> bool:
+        """Whether pods talk to Kubernetes' own API."""
+        return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from agent_infra import AgentFleet, AgentFleetArgs, ArgsError, Replicas, Resources, SecretKey
-from agent_infra.fleet import ImageBuild, QueueConnection, Worker
+from agent_infra.fleet import FleetService, ImageBuild, QueueConnection, Worker
 from agent_infra.fleet.image import context_tag
 from agent_infra.fleet.merge import merge
 from tests.unit.recording import Recorded, record
@@ -63,7 +63,7 @@ def seed() -> Recorded:
     args = AgentFleetArgs(
         image=IMAGE,
         port=8000,
-        service_port=80,
+        service=FleetService(port=80),
         replicas=Replicas(min=3, max=10, target_cpu=70),
         resources=Resources(cpu="250m", memory="256Mi", cpu_limit="500m", memory_limit="512Mi"),
         secret_environment={"LLM_API_KEY": SecretKey(name="agent-secrets", key="llm-api-key")},
