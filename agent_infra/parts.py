@@ -14,7 +14,6 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
-from agent_infra.contract import queue_contract
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -23,8 +22,10 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
-from agent_infra.fleet.placement_args import check_architecture, check_spot
+from agent_infra.fleet.placement_args import check_placements
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.secret_sync_args import SecretArn
+from agent_infra.queue_contract import queue_contract
 
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
@@ -198,14 +199,6 @@ class FleetSettings(FleetOptions):
         return (auth.oidc is None and environment != "local") if auth.api_keys is None else auth.api_keys
 
     @model_validator(mode="after")
-    def _image_runs_there(self) -> Self:
-        check_architecture(self.placement, self.image)
-        if self.worker is not None and self.worker.placement is not None:
-            check_architecture(self.worker.placement, self.image)
-            check_spot(self.worker.placement, self.task_timeout)
-        return self
-
-    @model_validator(mode="after")
     def _queues_are_for_workers(self) -> Self:
         if self.worker is None and self.queue.model_fields_set:
             raise ValueError(
@@ -214,11 +207,20 @@ class FleetSettings(FleetOptions):
         return self
 
     @model_validator(mode="after")
-    def _tries_fit_into_the_queue(self) -> Self:
-        if self.worker is not None and self.queue.existing is None:
+    def _loses_no_task(self) -> Self:
+        existing = self.queue.existing
+        contract = self.task_contract(
+            self.environment, queue_visibility=existing.visibility if existing else None
+        )
+        check_placements(
+            (self.placement, self.worker.placement if self.worker else None), self.image, contract
+        )
+        check_start(self.probes, contract)
+        if self.worker is not None and existing is None:
             queue_contract(
                 self.task_timeout,
                 max_receives=self.queue.max_receives,
                 retention_days=self.queue.retention_days,
+                visibility=contract.visibility,
             )
         return self

@@ -7,6 +7,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image import ImageBuild
@@ -23,6 +24,7 @@ __all__ = [
     "AgentFleetArgs",
     "BucketConnection",
     "CacheConnection",
+    "ContractOverrides",
     "DatabaseConnection",
     "EgressRule",
     "FleetGateway",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 import pulumi
 from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -19,7 +20,8 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
-from agent_infra.fleet.placement_args import Placement, check_architecture, check_spot, image_architectures
+from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.scaling_args import Replicas
 
 
@@ -109,10 +111,10 @@ class AgentFleetArgs(FleetOptions):
     """On what AWS keeps for the fleet."""
 
     @model_validator(mode="after")
-    def _image_runs_there(self) -> Self:
-        for kind in get_args(ComponentKind):
-            check_architecture(self.placement_of(kind), self.image)
-            check_spot(self.placement_of(kind), self.task_timeout)
+    def _loses_no_task(self) -> Self:
+        contract = self.numbers()
+        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_start(self.probes, contract)
         return self
 
     def placement_of(self, kind: ComponentKind) -> Placement:
@@ -129,6 +131,11 @@ class AgentFleetArgs(FleetOptions):
     def uses_kubernetes(self) -> bool:
         """Whether pods talk to Kubernetes' own API."""
         return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""

@@ -7,11 +7,10 @@ from typing import Any
 
 import pulumi
 
-from agent_infra.contract import task_contract
+from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.objects import Manifest
-from agent_infra.fleet.options import FleetOptions
 
 #: An ALB waits this long for a byte at most, and lets requests end for an hour at most
 #: (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html).
@@ -19,28 +18,27 @@ _ALB_LONGEST_IDLE = 4000
 _ALB_LONGEST_DRAIN = 3600
 
 
-def request_seconds(options: FleetOptions) -> int:
+def request_seconds(args: AgentFleetArgs) -> int:
     """How long a request or a stream may take at most, its end included: what no proxy may cut."""
-    contract = task_contract(options.task_timeout)
-    return contract.grace - contract.drain
+    return args.numbers().drain
 
 
-def exposed(options: FleetOptions, names: Names) -> list[Manifest]:
+def exposed(args: AgentFleetArgs, names: Names) -> list[Manifest]:
     """What is before the Service."""
-    if options.ingress is not None:
-        return [ingress(options, options.ingress, names)]
-    if options.gateway is not None:
-        return [http_route(options, options.gateway, names)]
+    if args.ingress is not None:
+        return [ingress(args, args.ingress, names)]
+    if args.gateway is not None:
+        return [http_route(args, args.gateway, names)]
     return []
 
 
-def ingress(options: FleetOptions, said: FleetIngress, names: Names) -> Manifest:
+def ingress(args: AgentFleetArgs, said: FleetIngress, names: Names) -> Manifest:
     """An Ingress whose controller does not cut what the task contract allows."""
-    backend = {"service": {"name": names.fleet, "port": {"number": options.service.listens}}}
+    backend = {"service": {"name": names.fleet, "port": {"number": args.service.listens}}}
     path = {"path": said.path, "pathType": "Prefix", "backend": backend}
     secret = {"secretName": said.tls_secret} if said.tls_secret else {}
     with_tls = said.tls_secret is not None or said.default_certificate
-    annotations = {**_ingress_annotations(options, said), **said.annotations}
+    annotations = {**_ingress_annotations(args, said), **said.annotations}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
@@ -56,8 +54,8 @@ def ingress(options: FleetOptions, said: FleetIngress, names: Names) -> Manifest
     }
 
 
-def _ingress_annotations(options: FleetOptions, said: FleetIngress) -> dict[str, Any]:
-    seconds = request_seconds(options)
+def _ingress_annotations(args: AgentFleetArgs, said: FleetIngress) -> dict[str, Any]:
+    seconds = request_seconds(args)
     if said.kind == "nginx":
         prefix = "nginx.ingress.kubernetes.io"
         return {
@@ -76,7 +74,7 @@ def _ingress_annotations(options: FleetOptions, said: FleetIngress) -> dict[str,
             f"{prefix}/scheme": "internal" if said.internal else "internet-facing",
             f"{prefix}/target-type": "ip",
             f"{prefix}/listen-ports": json.dumps([{"HTTP": 80} if said.plain_http else {"HTTPS": 443}]),
-            f"{prefix}/healthcheck-path": options.probes.ready_path,
+            f"{prefix}/healthcheck-path": args.probes.ready_path,
             f"{prefix}/load-balancer-attributes": (
                 f"idle_timeout.timeout_seconds={min(seconds, _ALB_LONGEST_IDLE)}"
             ),
@@ -88,17 +86,17 @@ def _ingress_annotations(options: FleetOptions, said: FleetIngress) -> dict[str,
     return {}
 
 
-def http_route(options: FleetOptions, said: FleetGateway, names: Names) -> Manifest:
+def http_route(args: AgentFleetArgs, said: FleetGateway, names: Names) -> Manifest:
     """An HTTPRoute whose timeout is the contract's: Gateways' own are shorter than a task."""
     parent = {"name": said.name, "sectionName": said.listener}
     if said.namespace is not None:
         parent["namespace"] = said.namespace
     rule: dict[str, Any] = {
         "matches": [{"path": {"type": "PathPrefix", "value": said.path}}],
-        "backendRefs": [{"name": names.fleet, "port": options.service.listens}],
+        "backendRefs": [{"name": names.fleet, "port": args.service.listens}],
     }
     if said.timeouts:
-        rule["timeouts"] = {"request": f"{request_seconds(options)}s"}
+        rule["timeouts"] = {"request": f"{request_seconds(args)}s"}
     annotations = {"annotations": dict(said.annotations)} if said.annotations else {}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -108,19 +106,19 @@ def http_route(options: FleetOptions, said: FleetGateway, names: Names) -> Manif
     }
 
 
-def url(options: FleetOptions, names: Names, status: pulumi.Output[Any]) -> pulumi.Output[str]:
+def url(args: AgentFleetArgs, names: Names, status: pulumi.Output[Any]) -> pulumi.Output[str]:
     """Where the fleet answers, as far as can be known: outside the cluster where it is exposed.
 
     A load balancer's name is known after the update that made it; before that, and where nothing
     makes load balancers, it is the address inside the cluster.
     """
-    if options.ingress is not None:
-        return _address(options.ingress.host, options.ingress.path, tls=not options.ingress.plain_http)
-    if options.gateway is not None:
-        gateway = options.gateway
+    if args.ingress is not None:
+        return _address(args.ingress.host, args.ingress.path, tls=not args.ingress.plain_http)
+    if args.gateway is not None:
+        gateway = args.gateway
         host = next((name for name in gateway.hostnames if not name.startswith("*")), gateway.hostnames[0])
         return _address(host, gateway.path, tls=not gateway.plain_http)
-    service = options.service
+    service = args.service
     port = service.listens
     tls = service.certificate_arn is not None
     inside = pulumi.Output.concat(names.fleet, ".", names.namespace, ".svc")

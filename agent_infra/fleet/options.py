@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
+from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService, one_way_in
+from agent_infra.fleet.fleet_contract import fleet_contract
 from agent_infra.fleet.network_args import NetworkRules
-from agent_infra.fleet.placement_args import Placement, check_spot
+from agent_infra.fleet.placement_args import Placement
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
@@ -52,6 +54,8 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    contract: ContractOverrides = ContractOverrides()
+    """Numbers in place of those that follow from `task_timeout`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
@@ -82,7 +86,19 @@ class FleetOptions(Args):
         one_way_in(self.service, self.ingress, self.gateway)
         return self
 
-    @model_validator(mode="after")
-    def _tasks_end_where_they_run(self) -> Self:
-        check_spot(self.placement, self.task_timeout)
-        return self
+    def task_contract(
+        self, environment: Mapping[str, Any], *, queue_visibility: int | None = None
+    ) -> TaskContract:
+        """The numbers that follow from `task_timeout`, or were said here or in the pods' environment.
+
+        Raises:
+            ContractError: two of them contradict each other.
+        """
+        return fleet_contract(
+            self.task_timeout,
+            overrides=self.contract,
+            pod_spec=self.extra_pod_spec,
+            environment=environment,
+            secret_environment=self.secret_environment,
+            queue_visibility=queue_visibility,
+        )

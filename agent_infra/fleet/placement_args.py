@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from agent_infra.component import Args, shaped
-from agent_infra.contract import task_contract
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.exposure_args import ObjectName
 
 ARCHITECTURE = "kubernetes.io/arch"
@@ -105,17 +105,17 @@ class Placement(Args):
         return "spot" in (self.capacity, self.node_selector.get(CAPACITY))
 
 
-def check_spot(placement: Placement, task_timeout: int) -> None:
+def check_spot(placement: Placement, contract: TaskContract) -> None:
     """
     Raises:
         ValueError: a spot node is gone before the longest task is done.
     """
-    contract = task_contract(task_timeout)
+    task = contract.task_timeout
     if placement.on_spot and contract.grace > SPOT_NOTICE_SECONDS:
-        longest = SPOT_NOTICE_SECONDS - (contract.grace - task_timeout)
+        longest = SPOT_NOTICE_SECONDS - (contract.grace - task)
         raise ValueError(
             f"capacity spot: such a node goes {SPOT_NOTICE_SECONDS} seconds after it is told, and a pod "
-            f"needs {contract.grace} to end its longest task (task_timeout {task_timeout}); say `capacity: "
+            f"needs {contract.grace} to end its longest task (task_timeout {task}); say `capacity: "
             f"on-demand`, or a task_timeout of {longest} or less"
         )
 
@@ -140,3 +140,14 @@ def check_architecture(placement: Placement, image: Any) -> None:
             f"placement.architecture is {wanted}, and the image is built for {', '.join(built)}; build it "
             f"for linux/{wanted}, or say architecture {built[0]}"
         )
+
+
+def check_placements(placements: Iterable[Placement | None], image: Any, contract: TaskContract) -> None:
+    """
+    Raises:
+        ValueError: pods could not run there, or not for as long as their tasks take.
+    """
+    for placement in placements:
+        if placement is not None:
+            check_architecture(placement, image)
+            check_spot(placement, contract)

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from agent_infra.component import Args
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.exposure_args import UrlPath
 
 _START_PERIOD = 2
@@ -21,8 +22,9 @@ class Probes(Args):
     """Answers while the process is well; a busy worker answers too."""
     ready_path: UrlPath = "/readyz"
     """Answers while the pod takes requests."""
-    start_seconds: int = Field(default=120, ge=10, le=570)
-    """How long a pod may take to start. A rollout that makes no progress for ten minutes has failed."""
+    start_seconds: int = Field(default=120, ge=10, le=3600)
+    """How long the process may take to start; within the contract's `start`, which is the whole way of a new
+    pod to being ready."""
     live_period: int = Field(default=10, ge=1, le=300)
     live_timeout: int = Field(default=5, ge=1, le=300)
     live_failures: int = Field(default=3, ge=2, le=100)
@@ -49,6 +51,18 @@ class Probes(Args):
                 f"{_SHORTEST_SILENCE} or more"
             )
         return self
+
+
+def check_start(said: Probes, contract: TaskContract) -> None:
+    """
+    Raises:
+        ValueError: a rollout would have failed before its pods may have started.
+    """
+    if said.start_seconds > contract.start:
+        raise ValueError(
+            f"probes.start_seconds {said.start_seconds} is above the contract's start {contract.start}, in "
+            f"which a new pod is ready; lower it, or say a contract.start of {said.start_seconds} or more"
+        )
 
 
 def probes(said: Probes) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_a_load_balancer_on_the_internet_speaks_tls() -> None:
 def test_a_silent_request_outlives_the_load_balancers_own_patience() -> None:
     name = f"{AWS}-listener-attributes.TCP-80"
     assert name not in annotations("Service", service=LB, task_timeout=300)
-    assert annotations("Service", service=LB, task_timeout=900)[name] == "tcp.idle_timeout.seconds=930"
+    assert annotations("Service", service=LB, task_timeout=900)[name] == "tcp.idle_timeout.seconds=915"
     assert annotations("Service", service=LB, task_timeout=20_000)[name] == "tcp.idle_timeout.seconds=6000"
 
 
@@ -88,15 +88,15 @@ def test_a_silent_request_outlives_the_load_balancers_own_patience() -> None:
                 f"{ALB}/listen-ports": json.dumps([{"HTTPS": 443}]),
                 f"{ALB}/certificate-arn": CERTIFICATE,
                 f"{ALB}/healthcheck-path": "/readyz",
-                f"{ALB}/load-balancer-attributes": "idle_timeout.timeout_seconds=930",
-                f"{ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=930",
+                f"{ALB}/load-balancer-attributes": "idle_timeout.timeout_seconds=915",
+                f"{ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=915",
             },
         ),
         (
             {"class_name": "nginx", "tls_secret": "support-tls"},
             {
-                "nginx.ingress.kubernetes.io/proxy-read-timeout": "930",
-                "nginx.ingress.kubernetes.io/proxy-send-timeout": "930",
+                "nginx.ingress.kubernetes.io/proxy-read-timeout": "915",
+                "nginx.ingress.kubernetes.io/proxy-send-timeout": "915",
                 "nginx.ingress.kubernetes.io/proxy-buffering": "off",
                 "nginx.ingress.kubernetes.io/ssl-redirect": "true",
             },
@@ -152,7 +152,7 @@ def test_a_route_answers_by_one_listener_and_does_not_cut_a_stream() -> None:
             {
                 "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
                 "backendRefs": [{"name": "support", "port": 80}],
-                "timeouts": {"request": "630s"},
+                "timeouts": {"request": "615s"},
             }
         ],
     }
