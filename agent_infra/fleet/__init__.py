@@ -10,7 +10,7 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
-from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.image_args import ImageBuild
 from agent_infra.fleet.network_args import EgressRule, NetworkRules
 from agent_infra.fleet.options import SecretKey, Worker
 from agent_infra.fleet.placement_args import Placement, Toleration

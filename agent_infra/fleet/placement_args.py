@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from agent_infra.component import Args, shaped
 from agent_infra.contract import TaskContract
 from agent_infra.fleet.exposure_args import ObjectName
+from agent_infra.fleet.image_args import BuildOptions
 
 ARCHITECTURE = "kubernetes.io/arch"
 CAPACITY = "karpenter.sh/capacity-type"
@@ -122,10 +123,8 @@ def check_spot(placement: Placement, contract: TaskContract) -> None:
 
 def image_architectures(image: Any) -> list[str]:
     """The processors that an image is built for; none where it is ready, as nobody knows of it here."""
-    if not isinstance(image, Args):
-        return []
-    said = getattr(image, "platforms", None) or [getattr(image, "platform", "")]
-    return [platform.partition("/")[2] for platform in said if "/" in platform]
+    platforms = image.platforms if isinstance(image, BuildOptions) else ()
+    return [platform.partition("/")[2] for platform in platforms]
 
 
 def check_architecture(placement: Placement, image: Any) -> None:
