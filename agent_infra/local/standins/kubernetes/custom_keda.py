@@ -20,7 +20,7 @@ from agent_infra.local.standins.kubernetes.custom_shapes import (
 )
 
 _NAME: Final = {"type": "string", "minLength": 1}
-_object = functools.partial(object_of, "KEDA")
+_object = functools.partial(object_of, owner="KEDA")
 
 
 #: `behavior` of autoscaling/v2.

@@ -8,7 +8,7 @@ TEXT: Final = {"type": "string"}
 FLAG: Final = {"type": "boolean"}
 
 
-def object_of(owner: str, *required: str, **properties: Any) -> dict[str, Any]:
+def object_of(*required: str, owner: str, **properties: Any) -> dict[str, Any]:
     """An object of these fields and no others; `owner` is who defines them."""
     return {
         "type": "object",
