@@ -10,6 +10,7 @@ import pytest
 from agent_infra import AgentFleet, ArgsError
 from tests.unit.recording import Recorded, record
 
+IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 HPA = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
@@ -22,7 +23,7 @@ PROMETHEUS = {"url": "http://prometheus.monitoring:9090"}
 
 
 def fleet(**args: Any) -> Recorded:
-    return record(lambda: AgentFleet("support", {"image": "agents:1", **args}) and None)
+    return record(lambda: AgentFleet("support", {"image": IMAGE, **args}) and None)
 
 
 def workers(keda: dict[str, Any] | None = None, **replicas: Any) -> Recorded:
@@ -198,7 +199,7 @@ class TestWithKeda:
         def program() -> None:
             namespace = pulumi.Output.from_input("later")
             keda = {"prometheus": PROMETHEUS}
-            args = {"image": "a", "namespace": namespace, "keda": keda, "replicas": {"concurrency": 1}}
+            args = {"image": IMAGE, "namespace": namespace, "keda": keda, "replicas": {"concurrency": 1}}
             AgentFleet("support", args)
 
         query = triggers(record(program), "support")["concurrency"]["metadata"]["query"]
@@ -260,7 +261,7 @@ class TestWithKeda:
     def test_a_queue_that_is_yet_to_be_made_is_told_by_its_arn(self) -> None:
         def program() -> None:
             queue = {key: pulumi.Output.from_input(value) for key, value in QUEUE.items()}
-            AgentFleet("support", {"image": "a", "keda": {}, "queue": queue})
+            AgentFleet("support", {"image": IMAGE, "keda": {}, "queue": queue})
 
         found = triggers(record(program))["queue-depth"]["metadata"]
         assert (found["queueURL"], found["awsRegion"]) == (QUEUE["url"], "eu-west-1")
