@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
     from agent_infra.fleet.options import SecretKey, Worker
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
@@ -61,6 +62,9 @@ __all__ = [
     "FleetRole",
     "FleetRoleArgs",
     "ImageBuild",
+    "LlmAccess",
+    "ModelLimits",
+    "ModelPrice",
     "Network",
     "NetworkArgs",
     "Oidc",
@@ -118,6 +122,7 @@ _MODULES = {
         "DatabaseConnection",
         "QueueConnection",
     ),
+    "agent_infra.fleet.llm_args": ("LlmAccess", "ModelLimits", "ModelPrice"),
     "agent_infra.fleet.options": ("SecretKey", "Worker"),
     "agent_infra.fleet.resources": ("Resources",),
     "agent_infra.fleet.scaling_args": ("Replicas",),

@@ -22,6 +22,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
 
@@ -166,6 +167,13 @@ class AuthSettings(Args):
         return self
 
 
+class LlmSettings(LlmAccess):
+    """A fleet's language models, and whose keys they are asked with."""
+
+    secret: SecretName | None = None
+    """Which secret, the fleet's own or the environment's, holds the keys of the LLM's vendors."""
+
+
 class FleetSettings(FleetOptions):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
@@ -176,8 +184,7 @@ class FleetSettings(FleetOptions):
     queue: QueueSettings = QueueSettings()
     secrets: Mapping[SecretName, SecretSettings] = {}
     """Secrets of this fleet alone."""
-    llm_secret: SecretName | None = None
-    """Which secret, its own or the environment's, holds the keys of the LLM's vendors."""
+    llm: LlmSettings = LlmSettings()
     auth: AuthSettings = AuthSettings()
     synced_secrets: Sequence[SecretName] = ()
     """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""

@@ -213,7 +213,7 @@ class AgentPlatform(Component):
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
-        llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        llm = self._secrets.find(fleet, spec.llm.secret) if spec.llm.secret else None
         keys = self._secrets.api_keys(fleet)
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]

@@ -118,7 +118,7 @@ class Settings(Args):
         for name, fleet in self.fleets.items():
             known = {**self.secrets, **fleet.secrets}
             for setting, keys in (
-                ("llm_secret", [fleet.llm_secret]),
+                ("llm.secret", [fleet.llm.secret]),
                 ("auth.api_keys_secret", [fleet.auth.api_keys_secret]),
                 ("synced_secrets", fleet.synced_secrets),
             ):
@@ -264,7 +264,7 @@ _SENSITIVE = frozenset(
         "secret_environment",
         "arguments",
         "existing",
-        "llm_secret",
+        "llm.secret",
         "api_keys_secret",
         "synced_secrets",
     }
@@ -273,7 +273,7 @@ _SENSITIVE = frozenset(
 
 def _may_be_secret(names: Sequence[str]) -> bool:
     """Whether what was written there is not repeated."""
-    return bool(_SENSITIVE & set(names)) or list(names) in (["cache"], ["database"])
+    return bool(_SENSITIVE & {*names, ".".join(names[-2:])}) or list(names) in (["cache"], ["database"])
 
 
 def _renamed(problem: Problem, prefix: str) -> Problem:

@@ -9,6 +9,7 @@ from agent_infra.fleet.connections import (
 )
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
 from agent_infra.fleet.options import SecretKey, Worker
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
@@ -23,6 +24,9 @@ __all__ = [
     "FleetRole",
     "FleetRoleArgs",
     "ImageBuild",
+    "LlmAccess",
+    "ModelLimits",
+    "ModelPrice",
     "Oidc",
     "QueueConnection",
     "Replicas",

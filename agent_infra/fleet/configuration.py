@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from agent_infra.fleet import llm
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.objects import Manifest
@@ -48,7 +49,7 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_OIDC_AUDIENCE": args.oidc and args.oidc.audience,
         "AGENT_APP_OIDC_OWNER_CLAIM": args.oidc and args.oidc.owner_claim,
         "AGENT_APP_OIDC_SCOPE": args.oidc and args.oidc.scope,
-        "AGENT_APP_MODEL": args.model,
+        **llm.variables(args.llm),
         "AWS_REGION": args.region,
         **args.extra_environment,
     }

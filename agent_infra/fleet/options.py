@@ -9,6 +9,7 @@ from pydantic import Field
 
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
 
@@ -47,8 +48,8 @@ class FleetOptions(Args):
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    model: str | None = None
-    """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
+    llm: LlmAccess = LlmAccess()
+    """Models, limits, budgets and caches."""
     command: Sequence[str] = ("agent-app", "serve")
     worker_command: Sequence[str] = ("agent-app", "work")
     migrate_command: Sequence[str] = ("agent-app", "migrate")

@@ -112,8 +112,8 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             "agent-infra:fleets.Support: 'Support' is wrong: say up to 40 lower-case letters",
         ),
         (
-            {"agent-infra:fleets": {"support": {"image": "a", "llm_secret": "keys"}}},
-            "fleets.support.llm_secret names a secret that `secrets` does not have",
+            {"agent-infra:fleets": {"support": {"image": "a", "llm": {"secret": "keys"}}}},
+            "fleets.support.llm.secret names a secret that `secrets` does not have",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "worker": {}}}},
@@ -257,7 +257,7 @@ def test_all_problems_are_told_at_once() -> None:
         {"agent-infra:secrets": {"llm": {"from_environment": ["sk-hidden"]}}},
         {"agent-infra:fleets": {"a": {"image": "a", "environment": {"KEY": ["sk-hidden"]}}}},
         {"agent-infra:fleets": {"a": {"image": "a", "secret_environment": {"KEY": "sk-hidden"}}}},
-        {"agent-infra:fleets": {"a": {"image": "a", "llm_secret": "sk-hidden"}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "llm": {"secret": "sk-hidden"}}}},
         {"agent-infra:fleets": {"a": {"image": "a", "synced_secrets": "sk-hidden"}}},
         {"agent-infra:fleets": {"a": {"image": "a", "auth": {"api_keys_secret": "sk-hidden"}}}},
         {"agent-infra:cache": {"existing": {"url": "rediss://:sk-hidden@host:6379"}}},
