@@ -15,6 +15,7 @@ from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
 from agent_infra.contract import queue_contract
+from agent_infra.fleet.agents_args import too_many_attempts
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -23,8 +24,9 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.llm_args import LlmAccess
-from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
+from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
@@ -190,11 +192,19 @@ class FleetSettings(FleetOptions):
     """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""
     identity: Literal["pod-identity", "irsa"] = "pod-identity"
     """How its pods get their AWS role: EKS Pod Identity, or IRSA, which Fargate needs (`cluster.irsa`)."""
-    environment: Mapping[VariableName, str] = {}
+    environment: Annotated[Mapping[VariableName, str], PLAIN] = {}
+    """More variables; none that a field says, and no secret."""
 
     def kubernetes_name(self, fleet: str, secret: str) -> str:
         """What a synced secret is called in Kubernetes; one of the fleet's own by both names."""
         return f"{fleet}-{secret}" if secret in self.secrets else secret
+
+    def llm_of(self, fleet: str) -> LlmAccess:
+        """Its language models; the limits of a key of its own are its own."""
+        llm = self.llm
+        if llm.quota is None and llm.secret is not None and llm.secret in self.secrets:
+            return llm.model_copy(update={"quota": fleet})
+        return llm
 
     def makes_api_keys(self, environment: str) -> bool:
         """Whether a secret is made for its API keys."""
@@ -209,6 +219,15 @@ class FleetSettings(FleetOptions):
             raise ValueError(
                 "`queue` is for workers, and `worker` is not said; add `worker: {}`, or leave `queue` out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _agents_fit_into_the_queue(self) -> Self:
+        queue = self.queue.existing or self.queue
+        if found := list(
+            too_many_attempts(self.agents, max_receives=queue.max_receives) if self.worker else ()
+        ):
+            raise ValueError("; and ".join(found))
         return self
 
     @model_validator(mode="after")

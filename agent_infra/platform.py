@@ -218,7 +218,7 @@ class AgentPlatform(Component):
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
-            **said(spec, FleetOptions),
+            **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
             image=self._image(fleet, spec.image),
             fleet_name=fleet,
             namespace=self._settings.namespace,
@@ -234,6 +234,7 @@ class AgentPlatform(Component):
             api_keys_secret_arn=keys and keys.arn,
             api_keys_secret_kms_key_arn=keys and keys.kms_key_arn,
             oidc=spec.auth.oidc,
+            llm=spec.llm_of(fleet),
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             extra_environment=spec.environment,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.fleet import shared_state
+from agent_infra.fleet.agents_args import too_many_attempts
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -20,6 +22,7 @@ from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -101,8 +104,8 @@ class AgentFleetArgs(FleetOptions):
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
@@ -111,3 +114,19 @@ class AgentFleetArgs(FleetOptions):
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""
         return self.replicas if kind == "api" else self.worker.replicas
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *(too_many_attempts(self.agents, max_receives=self.queue.max_receives) if self.queue else ()),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self

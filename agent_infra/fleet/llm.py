@@ -21,6 +21,7 @@ VARIABLES = {
     "requests_per_minute": "AGENT_APP_LLM_REQUESTS_PER_MINUTE",
     "tokens_per_minute": "AGENT_APP_LLM_TOKENS_PER_MINUTE",
     "limits": "AGENT_APP_LLM_LIMITS",
+    "quota": "AGENT_APP_LLM_QUOTA",
     "wait_seconds": "AGENT_APP_LLM_WAIT_SECONDS",
     "monthly_budget_usd": "AGENT_APP_MONTHLY_BUDGET_USD",
     "monthly_budget_usd_per_key": "AGENT_APP_MONTHLY_BUDGET_USD_PER_KEY",
@@ -48,15 +49,17 @@ def variables(llm: LlmAccess) -> dict[str, str]:
 def as_text(value: Any) -> str:
     """A value as the service reads it: lists with commas, mappings as JSON."""
     if isinstance(value, Mapping):
-        return json.dumps({key: _plain(item) for key, item in value.items()}, sort_keys=False)
+        return json.dumps(plain(value))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(value)
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON takes; money as text, which loses nothing."""
     if isinstance(value, BaseModel):
         said = {name: getattr(value, name) for name in type(value).model_fields}
-        return {name: _plain(item) for name, item in said.items() if item is not None}
+        return {name: plain(item) for name, item in said.items() if item is not None}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
     return format(value, "f") if isinstance(value, Decimal) else value

@@ -34,6 +34,9 @@ VendorModel = Annotated[
 ]
 
 
+QuotaName = Annotated[
+    str, shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "up to 63 letters, digits, dots, dashes and underscores")
+]
 Usd = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 Price = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
@@ -74,6 +77,9 @@ class LlmAccess(Args):
     """Of each model, all replicas together; prompt and longest answer of each call count."""
     limits: Mapping[VendorModel, ModelLimits] = {}
     """Of one model, in place of the two above."""
+    quota: QuotaName | None = None
+    """Whose limits these are: fleets of one environment that say the same are counted together. Not said, all
+    of them are; in settings a fleet whose key is in a secret of its own is counted alone."""
     wait_seconds: float | None = Field(default=None, ge=0, le=3600)
     """The longest a call waits for its limits."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.fleet.agents_args import AgentName, AgentType, impossible_agents
 from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.variables import VariableName
 
 #: A DNS label with room for the suffixes that Kubernetes and this library put behind it.
 FleetName = Annotated[
@@ -21,7 +23,9 @@ FleetName = Annotated[
         "up to 40 lower-case letters, digits and dashes, a letter first and no dash last",
     ),
 ]
-VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
+
+
+UsageReader = Annotated[str, shaped(r"[^,\s]+", "one name without a comma, such as ops or oidc:ada")]
 
 
 class Worker(Args):
@@ -50,6 +54,15 @@ class FleetOptions(Args):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     llm: LlmAccess = LlmAccess()
     """Models, limits, budgets and caches."""
+    agents: Mapping[AgentName, AgentType] = {}
+    """The agent types; not said, those that the service ships."""
+    default_agent: AgentName | None = None
+    """Which of them answers where a request names none; not said, the first, which is by the alphabet in
+    settings: the engine sorts them."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    """What each API key or subject may ask of the service, all replicas together."""
+    usage_readers: Sequence[UsageReader] = ()
+    """Who sees everybody's usage and not only their own: names of keys, or oidc:<subject>."""
     command: Sequence[str] = ("agent-app", "serve")
     worker_command: Sequence[str] = ("agent-app", "work")
     migrate_command: Sequence[str] = ("agent-app", "migrate")
@@ -61,3 +74,12 @@ class FleetOptions(Args):
     extra_pod_spec: Mapping[str, Any] = {}
     """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
     are merged by name, all else is replaced. The container is called `agent`."""
+
+    @model_validator(mode="after")
+    def _agents_fit(self) -> Self:
+        found = impossible_agents(
+            self.agents, self.llm, task_timeout=self.task_timeout, default=self.default_agent
+        )
+        if sentences := list(found):
+            raise ValueError("; and ".join(sentences))
+        return self

@@ -26,6 +26,7 @@ EVERYTHING: dict[str, Any] = {
     "requests_per_minute": 500,
     "tokens_per_minute": 200_000,
     "limits": {CLAUDE: {"requests_per_minute": 50, "tokens_per_minute": 40_000}},
+    "quota": "support",
     "wait_seconds": 12.5,
     "monthly_budget_usd": 1000,
     "monthly_budget_usd_per_key": "0.25",
@@ -65,6 +66,7 @@ def test_the_service_reads_exactly_what_the_fleet_says(monkeypatch: pytest.Monke
     assert read.anthropic_base_url is not None
     assert (read.llm_requests_per_minute, read.llm_tokens_per_minute) == (500, 200_000)
     assert read.llm_limits[CLAUDE].tokens_per_minute == 40_000
+    assert read.llm_quota == "support"
     assert read.llm_wait_seconds == 12.5
     assert (read.monthly_budget_usd, read.monthly_budget_usd_per_key) == (Decimal(1000), Decimal("0.25"))
     assert read.model_prices[GPT].cached_input == Decimal("0.025")
