@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.rotation import Rotation
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
-    from agent_infra.contract import TaskContract, task_contract
+    from agent_infra.contract import ContractError, TaskContract, task_contract
     from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
     from agent_infra.fleet.connections import (
         BucketConnection,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         DatabaseConnection,
         QueueConnection,
     )
+    from agent_infra.fleet.contract_args import ContractOverrides
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image import ImageBuild
     from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
@@ -53,6 +54,8 @@ __all__ = [
     "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
+    "ContractError",
+    "ContractOverrides",
     "Database",
     "DatabaseArgs",
     "DatabaseConnection",
@@ -114,7 +117,7 @@ _MODULES = {
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),
-    "agent_infra.contract": ("TaskContract", "task_contract"),
+    "agent_infra.contract": ("ContractError", "TaskContract", "task_contract"),
     "agent_infra.fleet.args": ("AgentFleetArgs", "Oidc", "SyncedSecret"),
     "agent_infra.fleet.connections": (
         "BucketConnection",
@@ -127,6 +130,7 @@ _MODULES = {
     "agent_infra.fleet.resources": ("Resources",),
     "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
+    "agent_infra.fleet.contract_args": ("ContractOverrides",),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image": ("ImageBuild",),
     "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),

@@ -14,8 +14,7 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
-from agent_infra.contract import queue_contract
-from agent_infra.fleet.agents_args import too_many_attempts
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -27,6 +26,7 @@ from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
 from agent_infra.fleet.variables import PLAIN, VariableName
+from agent_infra.queue_contract import queue_contract
 
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
@@ -222,20 +222,25 @@ class FleetSettings(FleetOptions):
         return self
 
     @model_validator(mode="after")
-    def _agents_fit_into_the_queue(self) -> Self:
+    def _agents_fit_in(self) -> Self:
         queue = self.queue.existing or self.queue
-        if found := list(
-            too_many_attempts(self.agents, max_receives=queue.max_receives) if self.worker else ()
-        ):
+        receives = queue.max_receives if self.worker else None
+        found = list(unfit_agents(self.agents, max_receives=receives, environment=self.environment))
+        if found:
             raise ValueError("; and ".join(found))
         return self
 
     @model_validator(mode="after")
-    def _tries_fit_into_the_queue(self) -> Self:
-        if self.worker is not None and self.queue.existing is None:
+    def _loses_no_task(self) -> Self:
+        existing = self.queue.existing
+        contract = self.task_contract(
+            self.environment, queue_visibility=existing.visibility if existing else None
+        )
+        if self.worker is not None and existing is None:
             queue_contract(
                 self.task_timeout,
                 max_receives=self.queue.max_receives,
                 retention_days=self.queue.retention_days,
+                visibility=contract.visibility,
             )
         return self

@@ -188,6 +188,7 @@ class AgentPlatform(Component):
             {
                 **said(spec.queue, WorkQueueOptions),
                 "task_timeout": spec.task_timeout,
+                "visibility": spec.contract.visibility,
                 "kms_key_arn": self._settings.kms_key_arn,
                 "alarms": self._settings.alarms,
                 "deletion_protection": self._settings.protect,

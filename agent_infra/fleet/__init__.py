@@ -7,6 +7,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image import ImageBuild
 from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
@@ -20,6 +21,7 @@ __all__ = [
     "AgentFleetArgs",
     "BucketConnection",
     "CacheConnection",
+    "ContractOverrides",
     "DatabaseConnection",
     "FleetRole",
     "FleetRoleArgs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -95,10 +95,14 @@ def budgets(agents: Mapping[str, AgentType], llm: LlmAccess) -> list[str]:
     ]
 
 
-def too_many_attempts(agents: Mapping[str, AgentType], *, max_receives: int) -> Iterator[str]:
-    """What does not fit into the queue, which hands a task out `max_receives` times."""
+def unfit_agents(
+    agents: Mapping[str, AgentType], *, max_receives: int | None, environment: Mapping[str, Any]
+) -> Iterator[str]:
+    """What does not fit to the queue, which hands a task out `max_receives` times, or to the environment."""
+    if agents and "AGENT_APP_AGENTS" in environment:
+        yield "AGENT_APP_AGENTS is what `agents` says; say it in one of the two"
     for name, agent in agents.items():
-        if agent.max_attempts is not None and agent.max_attempts > max_receives:
+        if max_receives is not None and agent.max_attempts is not None and agent.max_attempts > max_receives:
             yield (
                 f"agents.{name}.max_attempts {agent.max_attempts} is above the queue's max_receives "
                 f"{max_receives}, after which SQS hands a task out no more; raise max_receives, or lower "

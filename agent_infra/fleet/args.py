@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet import shared_state
-from agent_infra.fleet.agents_args import too_many_attempts
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -111,6 +112,16 @@ class AgentFleetArgs(FleetOptions):
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
 
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        self.numbers()
+        return self
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
+
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""
         return self.replicas if kind == "api" else self.worker.replicas
@@ -125,7 +136,11 @@ class AgentFleetArgs(FleetOptions):
                 cache=self.cache is not None,
                 database=self.database is not None,
             ),
-            *(too_many_attempts(self.agents, max_receives=self.queue.max_receives) if self.queue else ()),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
         ]
         if found:
             raise ValueError("; and ".join(found))

@@ -12,6 +12,7 @@ from agent_infra.fleet import configuration, followed_secrets, image
 from agent_infra.fleet.account import service_account
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.deployment import deployment
+from agent_infra.fleet.disruption import disruption_budget
 from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
@@ -23,10 +24,10 @@ from agent_infra.fleet.service import service
 class AgentFleet(Component):
     """An agent service in any Kubernetes cluster: an API behind one address, and workers for its queue.
 
-    Makes a Deployment, Service, ServiceAccount and ConfigMap; an autoscaler where `replicas` leaves
-    it a choice; a second Deployment `<fleet>-worker` where there is a queue; an image where one is to
-    be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods
-    satisfy Kubernetes' `restricted` pod security standard.
+    Makes a Deployment with its PodDisruptionBudget, Service, ServiceAccount and ConfigMap; an autoscaler
+    where `replicas` leaves it a choice; a second Deployment `<fleet>-worker` where there is a queue; an
+    image where one is to be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is
+    given. The pods satisfy Kubernetes' `restricted` pod security standard.
 
     The cluster is said by a Kubernetes provider: `ResourceOptions(provider=cluster.provider)`.
 
@@ -97,6 +98,7 @@ class AgentFleet(Component):
             secrets_hash=followed_secrets.secrets_hash(args),
         )
         made = self._object(child, manifest, needed)
+        self._object(child, disruption_budget(args.numbers(), names, kind))
         replicas = args.replicas_of(kind)
         if scales(replicas):
             self._object(child, autoscaler(replicas, names, kind), [made])

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
-from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS
+from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
 from agent_infra.fleet.agents_args import AgentName, AgentType, impossible_agents
+from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.fleet_contract import fleet_contract
 from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
@@ -51,6 +53,8 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    contract: ContractOverrides = ContractOverrides()
+    """Numbers in place of those that follow from `task_timeout`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     llm: LlmAccess = LlmAccess()
     """Models, limits, budgets and caches."""
@@ -83,3 +87,20 @@ class FleetOptions(Args):
         if sentences := list(found):
             raise ValueError("; and ".join(sentences))
         return self
+
+    def task_contract(
+        self, environment: Mapping[str, Any], *, queue_visibility: int | None = None
+    ) -> TaskContract:
+        """The numbers that follow from `task_timeout`, or were said here or in the pods' environment.
+
+        Raises:
+            ContractError: two of them contradict each other.
+        """
+        return fleet_contract(
+            self.task_timeout,
+            overrides=self.contract,
+            pod_spec=self.extra_pod_spec,
+            environment=environment,
+            secret_environment=self.secret_environment,
+            queue_visibility=queue_visibility,
+        )

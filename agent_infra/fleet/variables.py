@@ -14,13 +14,12 @@ from agent_infra.fleet import llm
 VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
 
 #: The field that says what the variable would: two places would contradict each other, and what follows
-#: from a field (grace periods, ceilings, permissions) would not follow from the variable.
+#: from a field (ceilings, permissions) would not follow from the variable. The task contract checks its own.
 FIELDS = {
     "AGENT_APP_FLEET": "the fleet's name",
     "AGENT_APP_ENVIRONMENT": "the environment's name",
     "AGENT_APP_PORT": "port",
     "AGENT_APP_LOG_LEVEL": "log_level",
-    "AGENT_APP_TASK_TIMEOUT": "task_timeout",
     "AGENT_APP_REDIS_URL": "cache",
     "AGENT_APP_REDIS_SECRET_ARN": "cache",
     "AGENT_APP_DATABASE_URL": "database",
@@ -39,7 +38,6 @@ FIELDS = {
     "AGENT_APP_OIDC_SCOPE": "oidc",
     "AGENT_APP_REQUESTS_PER_MINUTE": "requests_per_minute",
     "AGENT_APP_USAGE_READERS": "usage_readers",
-    "AGENT_APP_AGENTS": "agents",
     "AWS_REGION": "region",
     **{variable: f"llm.{field}" for field, variable in llm.VARIABLES.items()},
 }

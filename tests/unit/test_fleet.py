@@ -158,6 +158,8 @@ def test_the_configuration_says_where_everything_is_and_nothing_secret() -> None
         "AGENT_APP_PORT": "8000",
         "AGENT_APP_LOG_LEVEL": "info",
         "AGENT_APP_TASK_TIMEOUT": "300",
+        "AGENT_APP_DRAIN_SECONDS": "315",
+        "AGENT_APP_VISIBILITY_SECONDS": "60",
         "AGENT_APP_REDIS_URL": "rediss://cache:6379/0",
         "AGENT_APP_REDIS_SECRET_ARN": "arn:cache",
         "AGENT_APP_DATABASE_URL": "postgresql://db:5432/agents?sslmode=require",
