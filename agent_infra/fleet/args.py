@@ -10,9 +10,10 @@ from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.aws.keda_access import KedaAccess
-from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.component import Args, MaybeOutput, Problem, Problems, shaped
 from agent_infra.contract import TaskContract
-from agent_infra.fleet import scaling_plan
+from agent_infra.fleet import scaling_plan, shared_state
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -27,6 +28,7 @@ from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
 from agent_infra.fleet.scaling_check import scaling_problems
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -112,8 +114,8 @@ class AgentFleetArgs(FleetOptions):
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
@@ -121,15 +123,9 @@ class AgentFleetArgs(FleetOptions):
 
     @model_validator(mode="after")
     def _scaling_is_possible(self) -> Self:
-        found = scaling_problems(
-            self,
-            self.worker if self.queue or self.worker.model_fields_set else None,
-            keda=self.keda,
-            queue=self.queue,
-            environment=self.extra_environment,
-        )
-        if found:
-            raise ValueError("; ".join(found))
+        worker = self.worker if self.queue or self.worker.model_fields_set else None
+        if found := scaling_problems(self, worker, keda=self.keda, queue=self.queue):
+            raise Problems([Problem(path, message) for path, message in found])
         return self
 
     @model_validator(mode="after")
@@ -179,3 +175,23 @@ class AgentFleetArgs(FleetOptions):
             task_timeout=self.task_timeout,
             queue=self.queue,
         )
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self

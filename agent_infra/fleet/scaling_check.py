@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.fleet import scaling_plan
@@ -12,8 +11,6 @@ from agent_infra.fleet.fleet_contract import CONTAINER
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetOptions, Worker
 
-CONCURRENCY_VARIABLE = "AGENT_APP_WORKER_CONCURRENCY"
-
 
 def scaling_problems(
     options: FleetOptions,
@@ -21,24 +18,16 @@ def scaling_problems(
     *,
     keda: KedaAccess | None,
     queue: QueueConnection | bool | None,
-    environment: Mapping[str, Any],
-    where: str = "",
-) -> list[str]:
-    """What Kubernetes or KEDA would refuse, or take and never act on, each behind its name.
+) -> list[tuple[str, str]]:
+    """What Kubernetes or KEDA would refuse, or take and never act on: where, and what in a sentence.
 
-    `queue` may be True for one that is yet to be made, `where` is what stands before the names.
+    `queue` may be True for one that is yet to be made.
     """
-    found = [
-        f"{where}{path}: {problem}"
+    return [
+        (path, problem)
         for kind, path in _kinds(worker)
         for problem in _problems(options, worker or Worker(), kind, keda=keda, queue=queue)
     ]
-    if CONCURRENCY_VARIABLE in environment:
-        found.append(
-            f"{where}worker.concurrency: the environment sets {CONCURRENCY_VARIABLE} behind it, and scaling "
-            "counts on the number; say it as `worker: {concurrency: ...}`"
-        )
-    return found
 
 
 def _kinds(worker: Worker | None) -> Iterator[tuple[ComponentKind, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.fleet.ceiling import Ceiling, ceiling
 from agent_infra.fleet.connections import QueueConnection
+from agent_infra.fleet.llm_args import ModelLimits, whole_name
 from agent_infra.fleet.merge import merge
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetOptions, Worker
@@ -171,29 +172,36 @@ def _unmeasured(replicas: Replicas, situation: Situation) -> Iterator[str]:
 
 
 def ceiling_of(options: FleetOptions, worker: Worker, kind: ComponentKind) -> Ceiling | None:
-    """The most replicas of a kind that the model's limits keep busy; None where nothing bounds them.
+    """The most replicas of a kind that the models' limits keep busy; None where nothing bounds them.
 
-    Of the API's it is known only where `concurrency` says what each has in flight.
+    Of the API's it is known only where `concurrency` says what each has in flight. Of several models the one
+    counts that keeps most busy: it may be the one that does the work.
     """
     at_once = worker.concurrency if kind == "worker" else options.replicas.concurrency
     if at_once is None:
         return None
-    requests, tokens = _limits(options)
     task = options.usual_task
     said = "seconds" in task.model_fields_set
-    return ceiling(
-        requests_per_minute=requests,
-        tokens_per_minute=tokens,
-        concurrency=at_once,
-        seconds_per_task=task.seconds if said else min(task.seconds, options.task_timeout),
-        calls_per_task=task.calls,
-        tokens_per_call=task.tokens_per_call,
-    )
+    found = [
+        ceiling(
+            requests_per_minute=limits.requests_per_minute,
+            tokens_per_minute=limits.tokens_per_minute,
+            concurrency=at_once,
+            seconds_per_task=task.seconds if said else min(task.seconds, options.task_timeout),
+            calls_per_task=task.calls,
+            tokens_per_call=task.tokens_per_call,
+        )
+        for limits in _limits(options)
+    ]
+    bounds = [bound for bound in found if bound is not None]
+    return max(bounds, key=lambda bound: bound.replicas) if len(bounds) == len(found) else None
 
 
-def _limits(options: FleetOptions) -> tuple[float | None, float | None]:  # noqa: ARG001
-    """The requests and tokens a minute that the fleet's model takes."""
-    return None, None
+def _limits(options: FleetOptions) -> list[ModelLimits]:
+    """Those of each model that the fleet's agents ask first."""
+    own = next(iter(options.llm.models), None)
+    models = {agent.model or own for agent in options.agents.values()} or {own}
+    return [options.llm.limits_of(None if model is None else whole_name(model)) for model in models]
 
 
 def replicas_of(options: FleetOptions, worker: Worker, kind: ComponentKind) -> Replicas:
