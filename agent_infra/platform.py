@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from agent_infra.aws.cluster import EksCluster, EksClusterOptions
+from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.aws.network import Network, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
-from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.aws.secrets import Secrets
-from agent_infra.component import Args, ArgsError, Component, Problem
-from agent_infra.fleet import AgentFleet, AgentFleetArgs, ImageBuild, QueueConnection, Worker
+from agent_infra.component import Args, Component
+from agent_infra.fleet import AgentFleet, AgentFleetArgs, QueueConnection, Worker
 from agent_infra.fleet.options import FleetOptions
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
+from agent_infra.platform_images import PlatformImages, check_images
 from agent_infra.platform_secrets import PlatformSecrets
 from agent_infra.settings import Settings
 from agent_infra.stores import Place, Stores, check_stores, make_stores, said
@@ -40,7 +38,8 @@ class AgentPlatformArgs(Args):
 
 
 def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, pulumi.Output[Any]]:
-    """The environment variables that the settings' secrets are made of: those that are set, marked secret."""
+    """The environment variables that the settings' secrets, also those of builds, are made of: those that are
+    set, marked secret."""
     wanted = {
         name
         for secrets in (settings.secrets, *(fleet.secrets for fleet in settings.fleets.values()))
@@ -48,6 +47,10 @@ def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
         for name in secret.from_environment or ()
         if environ.get(name)
     }
+    builds = [*settings.images.values(), *(fleet.image for fleet in settings.fleets.values())]
+    for build in builds:
+        if isinstance(build, BuildSettings):
+            wanted |= {name for name in build.secrets.values() if environ.get(name)}
     return {name: pulumi.Output.secret(environ[name]) for name in sorted(wanted)}
 
 
@@ -55,7 +58,7 @@ class AgentPlatform(Component):
     """A network, a cluster, the data services that the settings ask for, and the fleets on them.
 
     Only the cluster's nodes may connect to the cache and the database. Each fleet has its own AWS
-    role, its own queue where it has workers, and its own image repository where its image is built.
+    role, its own queue where it has workers; each image that is built has its own repository.
     Each part can be one that exists already, or be left out where nothing needs it.
 
     Raises:
@@ -85,7 +88,7 @@ class AgentPlatform(Component):
         self._settings = settings = args.settings
         # Before anything is made: a resource that was registered is made, even where the program fails later.
         check_stores(settings)
-        self._check_contexts()
+        check_images(settings, args.project_dir, args.variables)
         super().__init__("AgentPlatform", name, opts, tags=settings.tags)
         self._shared_tags = {"environment": settings.environment, **settings.tags}
         self._cluster_name = f"{name}-{settings.environment}"
@@ -101,24 +104,14 @@ class AgentPlatform(Component):
         self.stores = make_stores(name, settings, self._place(), self._opts(), self._shared_tags)
         self._secrets = PlatformSecrets(name, settings, args.variables, self._opts(), self._shared_tags)
         self.secrets = self._secrets.made
+        self._images = PlatformImages(
+            name, settings, args.project_dir, args.variables, self._opts(), self._shared_tags
+        )
         self._waits = self._namespace()
         self.secret_sync = self._sync()
         self.fleets = {fleet: self._fleet(fleet, spec) for fleet, spec in settings.fleets.items()}
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
-
-    def _check_contexts(self) -> None:
-        for fleet, spec in self._settings.fleets.items():
-            if isinstance(spec.image, str) or self._context(spec.image).is_dir():
-                continue
-            problem = (
-                f"{self._context(spec.image)} is no directory; say one that is relative to the project's, "
-                "such as agent_app"
-            )
-            raise ArgsError("AgentPlatform", [Problem(f"fleets.{fleet}.image.context", problem)])
-
-    def _context(self, image: BuildSettings) -> Path:
-        return Path(os.path.normpath(Path(self._args.project_dir) / image.context))
 
     def _network(self) -> Network | None:
         options = self._settings.network
@@ -148,6 +141,10 @@ class AgentPlatform(Component):
                 "keda_queue_arns": [queue.arn for queue in self._to_queues.values() if queue]
                 if options.keda
                 else [],
+                "keda_reads_metrics": any(
+                    fleet.worker is not None and fleet.worker.replicas.queue_age is not None
+                    for fleet in self._settings.fleets.values()
+                ),
                 "deletion_protection": self._settings.protect,
                 "tags": self._shared_tags,
             },
@@ -188,6 +185,7 @@ class AgentPlatform(Component):
             {
                 **said(spec.queue, WorkQueueOptions),
                 "task_timeout": spec.task_timeout,
+                "visibility": spec.contract.visibility,
                 "kms_key_arn": self._settings.kms_key_arn,
                 "alarms": self._settings.alarms,
                 "deletion_protection": self._settings.protect,
@@ -213,13 +211,14 @@ class AgentPlatform(Component):
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
-        llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        llm = self._secrets.find(fleet, spec.llm.secret) if spec.llm.secret else None
         keys = self._secrets.api_keys(fleet)
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
-            **said(spec, FleetOptions),
-            image=self._image(fleet, spec.image),
+            **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
+            image=self._images.of(fleet),
+            require_digest=self._settings.protect,
             fleet_name=fleet,
             namespace=self._settings.namespace,
             part_of=self._name,
@@ -228,12 +227,14 @@ class AgentPlatform(Component):
             cache=self.stores.cache_connection,
             database=self.stores.database_connection,
             queue=self._to_queues[fleet],
+            keda=self._keda(),
             bucket=self.stores.bucket_connection,
             llm_secret_arn=llm and llm.arn,
             llm_secret_kms_key_arn=llm and llm.kms_key_arn,
             api_keys_secret_arn=keys and keys.arn,
             api_keys_secret_kms_key_arn=keys and keys.kms_key_arn,
             oidc=spec.auth.oidc,
+            llm=spec.llm_of(fleet),
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             extra_environment=spec.environment,
@@ -245,34 +246,10 @@ class AgentPlatform(Component):
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))
 
-    def _image(self, fleet: str, image: str | BuildSettings) -> str | ImageBuild:
-        if isinstance(image, str):
-            return image
-        repository = image.repository_url or self._registry(fleet).repository_url
-        token = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        context = self._context(image)
-        return ImageBuild(
-            context=str(context),
-            repository_url=repository,
-            dockerfile=str(context / image.dockerfile) if image.dockerfile else None,
-            target=image.target,
-            platform=image.platform,
-            arguments=image.arguments,
-            username=token.user_name,
-            password=pulumi.Output.secret(token.password),
-        )
-
-    def _registry(self, fleet: str) -> Registry:
-        return Registry(
-            f"{self._name}-{fleet}-images",
-            {
-                **said(self._settings.registry, RegistryOptions),
-                "kms_key_arn": self._settings.kms_key_arn,
-                "deletion_protection": self._settings.protect,
-                "tags": self._shared_tags,
-            },
-            self._opts(),
-        )
+    def _keda(self) -> KedaAccess | None:
+        """The cluster's KEDA, as its fleets see it."""
+        keda = self._settings.cluster.keda if self._settings.cluster else None
+        return None if keda is None else KedaAccess(**said(keda, KedaAccess))
 
     def _outputs(self) -> dict[str, Any]:
         stores = self.stores
@@ -290,7 +267,12 @@ class AgentPlatform(Component):
             "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {
-                name: {"service": fleet.service, "namespace": fleet.namespace, "image": fleet.image}
+                name: {
+                    "service": fleet.service,
+                    "namespace": fleet.namespace,
+                    "image": fleet.image,
+                    "max_replicas": fleet.max_replicas,
+                }
                 for name, fleet in self.fleets.items()
             },
         }

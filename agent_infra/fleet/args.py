@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field
+from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
-from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.aws.keda_access import KedaAccess
+from agent_infra.component import Args, MaybeOutput, Problem, Problems, shaped
+from agent_infra.contract import TaskContract
+from agent_infra.fleet import scaling_plan, shared_state
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,
     QueueConnection,
 )
-from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.image_args import ImageBuild, ImageReference
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
+from agent_infra.fleet.probes import check_start
+from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.scaling_check import scaling_problems
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -55,8 +64,11 @@ class Oidc(Args):
 class AgentFleetArgs(FleetOptions):
     """The arguments of `AgentFleet`."""
 
-    image: str | ImageBuild | pulumi.Output[str]
-    """A ready image, best by its digest (`repository@sha256:...`), or how to build one."""
+    image: ImageReference | ImageBuild | pulumi.Output[str]
+    """A ready image by its digest (`repository@sha256:...`), or how to build one."""
+    require_digest: bool = True
+    """Whether a ready image without a digest is refused. Say False for development alone: a tag, once moved,
+    makes pods of one fleet run different images."""
     fleet_name: FleetName | None = None
     """What the Kubernetes objects are called; the component's name where it is not said."""
     namespace: MaybeOutput[str] = "default"
@@ -65,7 +77,6 @@ class AgentFleetArgs(FleetOptions):
     environment_name: str | None = None
     """Such as dev; the stack's name where it is not said."""
 
-    service_port: int = Field(default=80, ge=1, le=65535)
     worker: Worker = Worker()
     """Used where there is a queue."""
     cache: CacheConnection | None = None
@@ -93,6 +104,8 @@ class AgentFleetArgs(FleetOptions):
     """What tells that a secret which the pods read themselves was written anew, such as `Secrets.versions`:
     the pods are replaced by the `up` that changes it."""
 
+    keda: KedaAccess | None = None
+    """The cluster's KEDA; even {} says that there is one. The workers are then scaled by their queue."""
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""
     oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
@@ -104,13 +117,84 @@ class AgentFleetArgs(FleetOptions):
     """The cluster's kubeconfig as text, such as `EksCluster.kubeconfig`: a canary asks the cluster how it
     does, beside the provider. Where it is not said: what `kubectl` would use where `up` runs."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
 
+    @model_validator(mode="after")
+    def _scaling_is_possible(self) -> Self:
+        worker = self.worker if self.queue or self.worker.model_fields_set else None
+        if found := scaling_problems(self, worker, keda=self.keda, queue=self.queue):
+            raise Problems([Problem(path, message) for path, message in found])
+        return self
+
+    @model_validator(mode="after")
+    def _image_is_pinned(self) -> Self:
+        if self.require_digest and isinstance(self.image, str) and moves(self.image):
+            raise ValueError(f"image: {pinning(self.image)}; `require_digest` False takes tags")
+        return self
+
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        contract = self.numbers()
+        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_start(self.probes, contract)
+        return self
+
+    def placement_of(self, kind: ComponentKind) -> Placement:
+        """Where pods of that kind run."""
+        return (self.worker.placement if kind == "worker" else None) or self.placement
+
+    @property
+    def architecture(self) -> str | None:
+        """The one processor that an image is built for."""
+        built = image_architectures(self.image)
+        return built[0] if len(built) == 1 else None
+
+    @property
+    def uses_kubernetes(self) -> bool:
+        """Whether pods talk to Kubernetes' own API."""
+        return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
+
     def replicas_of(self, kind: ComponentKind) -> Replicas:
-        """How many pods of that kind run."""
-        return self.replicas if kind == "api" else self.worker.replicas
+        """How many pods of that kind run, with `max` lowered to what the model's limits keep busy."""
+        return scaling_plan.replicas_of(self, self.worker, kind)
+
+    def situation_of(self, kind: ComponentKind) -> scaling_plan.Situation:
+        """What the choice of triggers for that kind depends on."""
+        return scaling_plan.Situation(
+            kind=kind,
+            keda=self.keda,
+            has_queue=self.queue is not None,
+            worker_concurrency=self.worker.concurrency,
+            task_timeout=self.task_timeout,
+            queue=self.queue,
+        )
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self
