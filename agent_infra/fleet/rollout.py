@@ -15,6 +15,8 @@ from agent_infra.fleet.canary.hooks import Trial
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
 
+_START_SECONDS = 600
+
 Deployments = Mapping[ComponentKind, Manifest]
 
 
@@ -75,8 +77,9 @@ def rolled_out(
 
 
 def _deadline(deployments: Deployments) -> float:
-    """How long pods may take to get ready, as their Deployments say; else Kubernetes' own number."""
-    return float(max(each["spec"].get("progressDeadlineSeconds", 600) for each in deployments.values()))
+    """How long pods may take to get ready; a Deployment may have longer, where old pods end slowly."""
+    said = (each["spec"].get("progressDeadlineSeconds", _START_SECONDS) for each in deployments.values())
+    return float(min(_START_SECONDS, *said))
 
 
 def _begin(

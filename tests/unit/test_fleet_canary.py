@@ -74,7 +74,11 @@ class Fake:
 
     def pods(self, deployment: str) -> Pods:
         ready = self.replicas.get(deployment, 0) if self.behaviour(deployment).ready else 0
-        return Pods(ready=ready, restarts=self.restarts if deployment.endswith("-canary") else 0)
+        return Pods(
+            ready=ready,
+            restarts=self.restarts if deployment.endswith("-canary") else 0,
+            wanted=self.replicas.get(deployment, 0),
+        )
 
     def metrics(self, deployment: str, *, port: int) -> Mapping[str, str]:
         found = {}
@@ -225,6 +229,20 @@ def test_pods_that_do_not_get_ready_take_it_back_after_the_deadline() -> None:
     assert cluster.replicas["support-canary"] == 0
 
 
+def test_beside_pods_that_are_scaled_to_zero_one_pod_tries_alone() -> None:
+    cluster = Fake(stable=4)
+    cluster.replicas["support-worker"] = 0
+    trial(cluster)[0].run()
+    assert [each for each in cluster.scaled if each[0] == "support-worker-canary"] == [
+        ("support-worker-canary", 1)
+    ] * 2
+
+
+def test_a_fleet_that_does_not_run_is_no_measure() -> None:
+    cluster = Fake(behaviours={"support": Behaviour(ready=False)})
+    assert "support has no pod that is ready, to hold it against" in failure(cluster)
+
+
 def test_a_container_that_ends_during_a_step_takes_it_back() -> None:
     cluster = Fake()
     cluster.at[30] = lambda: setattr(cluster, "restarts", 1)
@@ -301,7 +319,7 @@ def test_a_cluster_that_stops_answering_is_told_and_so_are_the_pods_that_stay() 
     assert "Its pods could not be ended: the API server does not answer" in failure(cluster)
 
 
-@given(weight=st.integers(1, 99), stable=st.integers(1, 1000))
+@given(weight=st.integers(1, 99), stable=st.integers(0, 1000))
 def test_the_pods_have_at_least_the_weight_and_one_fewer_would_not(weight: int, stable: int) -> None:
     pods = pods_for(weight, stable)
     assert real_weight(pods, stable) >= weight - 1e-9

@@ -25,6 +25,8 @@ class Pods:
 
     ready: int
     restarts: int
+    wanted: int = 1
+    """How many the Deployment asks for."""
 
 
 @dataclass(frozen=True)

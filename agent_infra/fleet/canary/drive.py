@@ -137,18 +137,21 @@ class Canary:
             raise self._failed(f"{missing} at the end of a step")
 
     def _scale(self, kind: ComponentKind, track: Track, weight: int) -> int:
+        stable = self._stable(track)
+        wanted = pods_for(weight, stable)
+        share = f"{real_weight(wanted, stable):.0f} % of its traffic ({weight} % asked for)"
+        self.tell(f"{self.fleet}: {kind}: canary pods: {wanted}, beside {stable} stable ones: {share}")
+        self.cluster.scale(track.canary, wanted)
+        return wanted
+
+    def _stable(self, track: Track) -> int:
+        """How many stable pods serve: none where they are scaled to zero, and have nothing to do."""
         until = self.clock() + self.start_seconds
-        while not (stable := self.cluster.pods(track.stable).ready):
+        while not (pods := self.cluster.pods(track.stable)).ready and pods.wanted:
             if self.clock() >= until:
                 raise self._failed(f"{track.stable} has no pod that is ready, to hold it against")
             self.sleep(min(1.0, self.look_seconds))
-        wanted = pods_for(weight, stable)
-        self.tell(
-            f"{self.fleet}: {kind}: canary pods: {wanted}, beside {stable} stable ones: "
-            f"{real_weight(wanted, stable):.0f} % of its traffic ({weight} % asked for)"
-        )
-        self.cluster.scale(track.canary, wanted)
-        return wanted
+        return pods.ready
 
     def _wait_ready(self, wanted: Mapping[ComponentKind, int]) -> None:
         until = self.clock() + self.start_seconds

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from agent_infra.fleet.canary.cluster import KUBECONFIG, ClusterError, Ended, Pods
-from agent_infra.fleet.pod import CONTAINER
+from agent_infra.fleet.fleet_contract import CONTAINER
 
 #: Connecting, and waiting for an answer; in seconds.
 _TIMEOUT: Final = (5, 30)
@@ -81,14 +81,17 @@ class KubernetesCluster:
                 raise
 
     def pods(self, deployment: str) -> Pods:
-        found = self._alive(deployment)
+        known = self._found(deployment)
+        found = self._alive(known)
         statuses = [status for pod in found for status in pod.status.container_statuses or ()]
         return Pods(
-            ready=sum(map(_is_ready, found)), restarts=sum(status.restart_count for status in statuses)
+            ready=sum(map(_is_ready, found)),
+            restarts=sum(status.restart_count for status in statuses),
+            wanted=known.spec.replicas if known else 0,
         )
 
     def metrics(self, deployment: str, *, port: int) -> Mapping[str, str]:
-        ready = [pod for pod in self._alive(deployment) if _is_ready(pod)]
+        ready = [pod for pod in self._alive(self._found(deployment)) if _is_ready(pod)]
         oldest = sorted(ready, key=lambda pod: (pod.metadata.creation_timestamp, pod.metadata.name))
         found = {}
         for pod in oldest[:_MOST_ASKED]:
@@ -135,10 +138,16 @@ class KubernetesCluster:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return Ended(0 if ok else 1, lines[-1] if lines else "")
 
-    def _alive(self, deployment: str) -> list[Any]:
+    def _found(self, deployment: str) -> Any:
+        """The Deployment, or None."""
         try:
-            found = self._ask(self._apps.read_namespaced_deployment, deployment, self._namespace)
+            return self._ask(self._apps.read_namespaced_deployment, deployment, self._namespace)
         except _NotThere:
+            return None
+
+    def _alive(self, found: Any) -> list[Any]:
+        """A Deployment's pods, those that are on their way out left aside."""
+        if found is None:
             return []
         selector = ",".join(f"{key}={value}" for key, value in found.spec.selector.match_labels.items())
         pods = self._ask(self._core.list_namespaced_pod, self._namespace, label_selector=selector).items

@@ -51,10 +51,13 @@ class LocalCluster:
             raise ClusterError(str(error)) from None
 
     def pods(self, deployment: str) -> Pods:
-        replicas = self._replicas(deployment)
+        fleet = control.status(self._environment).fleets.get(deployment)
+        if fleet is None:
+            return Pods(ready=0, restarts=0)
         return Pods(
-            ready=sum(replica.ready for replica in replicas),
-            restarts=sum(replica.restarts for replica in replicas),
+            ready=fleet.ready,
+            restarts=sum(replica.restarts for replica in fleet.replicas),
+            wanted=fleet.desired,
         )
 
     def metrics(self, deployment: str, *, port: int) -> Mapping[str, str]:
