@@ -11,6 +11,8 @@ from pydantic import model_validator
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
 from agent_infra.contract import TaskContract
+from agent_infra.fleet import shared_state
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -24,6 +26,7 @@ from agent_infra.fleet.placement_args import Placement, check_placements, image_
 from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -107,8 +110,8 @@ class AgentFleetArgs(FleetOptions):
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
@@ -150,3 +153,23 @@ class AgentFleetArgs(FleetOptions):
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""
         return self.replicas if kind == "api" else self.worker.replicas
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self
