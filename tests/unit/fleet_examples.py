@@ -89,6 +89,28 @@ FLEETS: dict[str, dict[str, Any]] = {
         "extra_pod_spec": {"dnsPolicy": "ClusterFirst"},
         "secret_versions": {"llm": "1"},
     },
+    "scaled": {
+        **CONNECTED,
+        "keda": {"prometheus": {"url": "http://prometheus.monitoring:9090"}},
+        "usual_task": {"seconds": 20},
+        "replicas": {
+            "min": 2,
+            "max": 8,
+            "concurrency": 20,
+            "target_memory": 80,
+            "prometheus": [{"query": "sum(rate(asked_total[1m])) or vector(0)", "target": 5}],
+            "schedules": [
+                {"start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "timezone": "Europe/Berlin", "replicas": 4}
+            ],
+            "speed": {"up_percent": 200, "down_window": 600},
+        },
+        "worker": {"replicas": {"min": 0, "max": 20, "target_cpu": None, "queue_depth": 2, "queue_age": 60}},
+    },
+    "scaled-elsewhere": {
+        **CONNECTED,
+        "keda": {"credentials_secret": "aws-keys"},
+        "worker": {"replicas": {"min": 1}},
+    },
     "fenced": {
         **CONNECTED,
         "network_policy": {

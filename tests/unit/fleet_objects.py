@@ -12,7 +12,10 @@ from tests.unit.recording import Recorded, record
 
 IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1234abcd-12ab"
-QUEUE = {"url": "https://sqs.eu-central-1.amazonaws.com/1/q", "arn": "arn:aws:sqs:eu-central-1:1:q"}
+QUEUE = {
+    "url": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+    "arn": "arn:aws:sqs:eu-central-1:123456789012:tasks",
+}
 
 Object = dict[str, Any]
 
