@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent_infra.aws.rotation import Rotation
     from agent_infra.aws.secrets import Secrets, SecretsArgs
     from agent_infra.component import ArgsError
-    from agent_infra.contract import TaskContract, task_contract
+    from agent_infra.contract import ContractError, TaskContract, task_contract
     from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
     from agent_infra.fleet.connections import (
         BucketConnection,
@@ -31,9 +31,14 @@ if TYPE_CHECKING:
         DatabaseConnection,
         QueueConnection,
     )
+    from agent_infra.fleet.contract_args import ContractOverrides
+    from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
     from agent_infra.fleet.fleet import AgentFleet
-    from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.image_args import ImageBuild
+    from agent_infra.fleet.network_args import EgressRule, NetworkRules
     from agent_infra.fleet.options import SecretKey, Worker
+    from agent_infra.fleet.placement_args import Placement, Toleration
+    from agent_infra.fleet.probes import Probes
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
     from agent_infra.fleet.scaling_args import Replicas
@@ -52,18 +57,27 @@ __all__ = [
     "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
+    "ContractError",
+    "ContractOverrides",
     "Database",
     "DatabaseArgs",
     "DatabaseConnection",
+    "EgressRule",
     "EksCluster",
     "EksClusterArgs",
     "ExistingNetwork",
+    "FleetGateway",
+    "FleetIngress",
     "FleetRole",
     "FleetRoleArgs",
+    "FleetService",
     "ImageBuild",
     "Network",
     "NetworkArgs",
+    "NetworkRules",
     "Oidc",
+    "Placement",
+    "Probes",
     "QueueConnection",
     "QueueSender",
     "RedisCache",
@@ -84,6 +98,7 @@ __all__ = [
     "SettingsError",
     "SyncedSecret",
     "TaskContract",
+    "Toleration",
     "WorkQueue",
     "WorkQueueArgs",
     "Worker",
@@ -110,7 +125,7 @@ _MODULES = {
     "agent_infra.aws.secrets": ("Secrets", "SecretsArgs"),
     "agent_infra.aws.artifact_store": ("ArtifactStore", "ArtifactStoreArgs"),
     "agent_infra.component": ("ArgsError",),
-    "agent_infra.contract": ("TaskContract", "task_contract"),
+    "agent_infra.contract": ("ContractError", "TaskContract", "task_contract"),
     "agent_infra.fleet.args": ("AgentFleetArgs", "Oidc", "SyncedSecret"),
     "agent_infra.fleet.connections": (
         "BucketConnection",
@@ -118,12 +133,17 @@ _MODULES = {
         "DatabaseConnection",
         "QueueConnection",
     ),
+    "agent_infra.fleet.exposure_args": ("FleetGateway", "FleetIngress", "FleetService"),
+    "agent_infra.fleet.network_args": ("EgressRule", "NetworkRules"),
     "agent_infra.fleet.options": ("SecretKey", "Worker"),
+    "agent_infra.fleet.placement_args": ("Placement", "Toleration"),
+    "agent_infra.fleet.probes": ("Probes",),
     "agent_infra.fleet.resources": ("Resources",),
     "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
+    "agent_infra.fleet.contract_args": ("ContractOverrides",),
     "agent_infra.fleet.fleet": ("AgentFleet",),
-    "agent_infra.fleet.image": ("ImageBuild",),
+    "agent_infra.fleet.image_args": ("ImageBuild",),
     "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),
     "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
     "agent_infra.settings": ("Settings", "SettingsError"),

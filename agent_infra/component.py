@@ -114,7 +114,8 @@ def _sentence(detail: Any, parent: type[BaseModel] | None, *, shown: bool) -> st
     if kind == "is_instance_of" and "Output" in detail["ctx"]["class"]:
         return "must be a pulumi.Output, so that its value can be secret"
     text = _SENTENCES.get(kind) or detail["msg"].removeprefix("Value error, ")
-    text = f"{text[:1].lower()}{text[1:]}"
+    if not text[:2].isupper():  # a name in capitals keeps them
+        text = f"{text[:1].lower()}{text[1:]}"
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         text += "; put it in quotes"
     if isinstance(value, BaseModel | Mapping):

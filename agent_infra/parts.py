@@ -14,7 +14,6 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
-from agent_infra.contract import queue_contract
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -22,8 +21,12 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
+from agent_infra.fleet.placement_args import check_placements
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.secret_sync_args import SecretArn
+from agent_infra.queue_contract import queue_contract
 
 SecretName = FleetName
 #: What a fleet's own secret is called that is made for its API keys.
@@ -133,17 +136,13 @@ class SecretSyncSettings(Args):
     """Without `install`: the role of the External Secrets that is there."""
 
 
-class BuildSettings(Args):
+class BuildSettings(BuildOptions):
     """An image that `up` builds and pushes into the environment's own registry."""
 
-    context: str
-    """The directory to build, relative to the project's."""
-    dockerfile: str | None = None
-    target: str | None = None
-    platform: str = "linux/amd64"
-    arguments: Mapping[str, str] = {}
+    secrets: Mapping[BuildSecretId, VariableName] = {}
+    """By the ids that the Dockerfile mounts: the variables of whoever runs `up` that hold them."""
     repository_url: RepositoryUrl | None = None
-    """An ECR repository that is there already, to push to; without it the fleet gets one of its own."""
+    """An ECR repository that is there already, to push to; without it the image gets one of its own."""
 
 
 class AuthSettings(Args):
@@ -169,8 +168,9 @@ class AuthSettings(Args):
 class FleetSettings(FleetOptions):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
-    image: str | BuildSettings
-    """A ready image, best by its digest, or how to build one."""
+    image: ImageReference | BuildSettings
+    """One of the environment's `images` by its name, a ready image, by its digest where the environment is
+    protected, or how to build one for this fleet alone."""
     worker: Worker | None = None
     """Where it is said, even as {}, the fleet has a queue and workers."""
     queue: QueueSettings = QueueSettings()
@@ -205,11 +205,20 @@ class FleetSettings(FleetOptions):
         return self
 
     @model_validator(mode="after")
-    def _tries_fit_into_the_queue(self) -> Self:
-        if self.worker is not None and self.queue.existing is None:
+    def _loses_no_task(self) -> Self:
+        existing = self.queue.existing
+        contract = self.task_contract(
+            self.environment, queue_visibility=existing.visibility if existing else None
+        )
+        check_placements(
+            (self.placement, self.worker.placement if self.worker else None), self.image, contract
+        )
+        check_start(self.probes, contract)
+        if self.worker is not None and existing is None:
             queue_contract(
                 self.task_timeout,
                 max_receives=self.queue.max_receives,
                 retention_days=self.queue.retention_days,
+                visibility=contract.visibility,
             )
         return self

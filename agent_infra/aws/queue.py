@@ -16,11 +16,10 @@ from agent_infra.aws.queue_senders import QueueSender
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.contract import (
     DEFAULT_TASK_SECONDS,
-    LONGEST_RETENTION_DAYS,
     LONGEST_TASK_SECONDS,
-    QueueContract,
-    queue_contract,
+    SQS_LONGEST_VISIBILITY_SECONDS,
 )
+from agent_infra.queue_contract import LONGEST_RETENTION_DAYS, QueueContract, queue_contract
 
 
 class WorkQueueOptions(Args):
@@ -71,6 +70,9 @@ class WorkQueueArgs(WorkQueueOptions):
 
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task may take, in seconds; a task is hidden from other workers for longer than that."""
+    visibility: int | None = Field(default=None, ge=1, le=SQS_LONGEST_VISIBILITY_SECONDS)
+    """The visibility timeout, in seconds, in place of the one that follows from `task_timeout`; longer than
+    a worker may have a message."""
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A KMS key of one's own (about 1 USD a month and its calls) in place of SQS' own, which is free.
     Changes in place; whoever sends or receives then needs the key too."""
@@ -90,7 +92,10 @@ class WorkQueueArgs(WorkQueueOptions):
     def contract(self) -> QueueContract:
         """The queue's numbers."""
         return queue_contract(
-            self.task_timeout, max_receives=self.max_receives, retention_days=self.retention_days
+            self.task_timeout,
+            max_receives=self.max_receives,
+            retention_days=self.retention_days,
+            visibility=self.visibility,
         )
 
 

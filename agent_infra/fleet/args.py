@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field
+from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import TaskContract
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
     DatabaseConnection,
     QueueConnection,
 )
-from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.image_args import ImageBuild, ImageReference
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
+from agent_infra.fleet.probes import check_start
+from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
 
 
@@ -55,8 +59,11 @@ class Oidc(Args):
 class AgentFleetArgs(FleetOptions):
     """The arguments of `AgentFleet`."""
 
-    image: str | ImageBuild | pulumi.Output[str]
-    """A ready image, best by its digest (`repository@sha256:...`), or how to build one."""
+    image: ImageReference | ImageBuild | pulumi.Output[str]
+    """A ready image by its digest (`repository@sha256:...`), or how to build one."""
+    require_digest: bool = True
+    """Whether a ready image without a digest is refused. Say False for development alone: a tag, once moved,
+    makes pods of one fleet run different images."""
     fleet_name: FleetName | None = None
     """What the Kubernetes objects are called; the component's name where it is not said."""
     namespace: MaybeOutput[str] = "default"
@@ -65,7 +72,6 @@ class AgentFleetArgs(FleetOptions):
     environment_name: str | None = None
     """Such as dev; the stack's name where it is not said."""
 
-    service_port: int = Field(default=80, ge=1, le=65535)
     worker: Worker = Worker()
     """Used where there is a queue."""
     cache: CacheConnection | None = None
@@ -107,6 +113,39 @@ class AgentFleetArgs(FleetOptions):
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
+
+    @model_validator(mode="after")
+    def _image_is_pinned(self) -> Self:
+        if self.require_digest and isinstance(self.image, str) and moves(self.image):
+            raise ValueError(f"image: {pinning(self.image)}; `require_digest` False takes tags")
+        return self
+
+    @model_validator(mode="after")
+    def _loses_no_task(self) -> Self:
+        contract = self.numbers()
+        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_start(self.probes, contract)
+        return self
+
+    def placement_of(self, kind: ComponentKind) -> Placement:
+        """Where pods of that kind run."""
+        return (self.worker.placement if kind == "worker" else None) or self.placement
+
+    @property
+    def architecture(self) -> str | None:
+        """The one processor that an image is built for."""
+        built = image_architectures(self.image)
+        return built[0] if len(built) == 1 else None
+
+    @property
+    def uses_kubernetes(self) -> bool:
+        """Whether pods talk to Kubernetes' own API."""
+        return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
+
+    def numbers(self) -> TaskContract:
+        """The fleet's task contract."""
+        visibility = self.queue.visibility if self.queue else None
+        return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""

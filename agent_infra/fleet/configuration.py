@@ -25,6 +25,7 @@ def config_map(names: Names, values: Mapping[str, Any]) -> Manifest:
 
 def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, Any]:
     """The pods' environment variables that are no secret; what is not given is left out."""
+    contract = args.numbers()
     found = {
         "AGENT_APP_FLEET": fleet,
         "AGENT_APP_ENVIRONMENT": environment,
@@ -32,6 +33,8 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_PORT": str(args.port),
         "AGENT_APP_LOG_LEVEL": args.log_level,
         "AGENT_APP_TASK_TIMEOUT": str(args.task_timeout),
+        "AGENT_APP_DRAIN_SECONDS": str(contract.drain),
+        "AGENT_APP_VISIBILITY_SECONDS": args.queue and str(contract.hold),
         "AGENT_APP_REDIS_URL": args.cache and args.cache.url,
         "AGENT_APP_REDIS_SECRET_ARN": args.cache and args.cache.secret_arn,
         "AGENT_APP_DATABASE_URL": args.database and args.database.url,

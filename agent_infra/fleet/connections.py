@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from agent_infra.aws.arns import KmsKeyArn
 from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.contract import SQS_LONGEST_VISIBILITY_SECONDS
 
 #: No star: what is in it goes into an IAM document, where a star would be more than a letter.
 BucketPrefix = Annotated[
@@ -64,6 +65,9 @@ class QueueConnection(Args):
     arn: MaybeOutput[str]
     max_receives: int = Field(default=5, ge=1, le=1000)
     """How often the queue hands a task out before it goes to the dead-letter queue."""
+    visibility: int | None = Field(default=None, ge=1, le=SQS_LONGEST_VISIBILITY_SECONDS)
+    """Its visibility timeout, in seconds, which is then compared with the longest task. Where it is not said
+    it is no matter: a worker says with each message how long it is hidden."""
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """The key of one's own that encrypts the messages, such as `WorkQueue.kms_key_arn`; also those of the
     dead-letter queue."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent_infra.fleet import followed_secrets, pod
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.disruption import protection
 from agent_infra.fleet.merge import merge
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest
@@ -22,6 +23,7 @@ def deployment(
     secrets_hash: Any = None,
 ) -> Manifest:
     """A Deployment; under an autoscaler it says no replicas, or every update would reset them."""
+    contract = args.numbers()
     replicas = args.replicas_of(kind)
     fixed = {} if scales(replicas) else {"replicas": replicas.min}
     return {
@@ -29,19 +31,28 @@ def deployment(
         "kind": "Deployment",
         "metadata": {
             **names.metadata(names.of(kind), kind),
-            **followed_secrets.reloaded_with(args.synced_secrets),
+            "annotations": {
+                # How long Pulumi waits; what it is, Kubernetes does not care.
+                "pulumi.com/timeoutSeconds": str(contract.rollout_timeout),
+                **followed_secrets.reloaded_with(args.synced_secrets),
+            },
         },
         "spec": {
             **fixed,
+            "progressDeadlineSeconds": contract.progress_deadline,
             "selector": {"matchLabels": names.selector(kind)},
             # A new pod is ready before an old one is told to stop.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": contract.max_unavailable, "maxSurge": contract.max_surge},
+            },
             "template": {
                 "metadata": {
                     "labels": names.labels(kind),
                     "annotations": {
                         "agent-infra/config-hash": config_hash,
                         **({} if secrets_hash is None else {"agent-infra/secrets-hash": secrets_hash}),
+                        **protection(contract, kind, with_workers=args.queue is not None),
                     },
                 },
                 "spec": merge(pod.spec(args, names, kind, image=image), args.extra_pod_spec),

@@ -12,8 +12,11 @@ from agent_infra.fleet import configuration, followed_secrets, image
 from agent_infra.fleet.account import service_account
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.deployment import deployment
+from agent_infra.fleet.disruption import disruption_budget
+from agent_infra.fleet.exposure import exposed, url
 from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
 from agent_infra.fleet.names import ComponentKind, Names
+from agent_infra.fleet.network_policy import network_policies
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
 from agent_infra.fleet.scaling import autoscaler, scales
@@ -23,23 +26,25 @@ from agent_infra.fleet.service import service
 class AgentFleet(Component):
     """An agent service in any Kubernetes cluster: an API behind one address, and workers for its queue.
 
-    Makes a Deployment, Service, ServiceAccount and ConfigMap; an autoscaler where `replicas` leaves
-    it a choice; a second Deployment `<fleet>-worker` where there is a queue; an image where one is to
-    be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods
-    satisfy Kubernetes' `restricted` pod security standard.
+    Makes a Deployment with its PodDisruptionBudget, Service, ServiceAccount and ConfigMap; an autoscaler
+    where `replicas` leaves it a choice; a second Deployment `<fleet>-worker` where there is a queue; an
+    image where one is to be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is
+    given. The pods satisfy Kubernetes' `restricted` pod security standard.
 
     The cluster is said by a Kubernetes provider: `ResourceOptions(provider=cluster.provider)`.
 
     Raises:
         ArgsError: an argument is wrong.
-        FileNotFoundError: the directory to build the image from does not exist.
     """
 
     service: pulumi.Output[str]
     """The Service's name."""
+    url: pulumi.Output[str]
+    """Where it answers: its host where it is exposed, its load balancer once that is there, else its address
+    inside the cluster."""
     namespace: pulumi.Output[str]
     image: pulumi.Output[str]
-    """What the pods run."""
+    """What the pods run; one that was built is `repository@sha256:...`."""
     role_arn: pulumi.Output[str | None]
     """The pods' AWS role, where they have one."""
 
@@ -51,10 +56,13 @@ class AgentFleet(Component):
     ) -> None:
         self._args = args = AgentFleetArgs.parse(args, owner=f"AgentFleet {name!r}")
         fleet = checked_name("AgentFleet", name, args.fleet_name or name)
+        image.check(f"AgentFleet {name!r}", args.image)
         super().__init__("AgentFleet", name, opts, tags=args.tags)
         self._names = names = Names(fleet, namespace=args.namespace, part_of=args.part_of or fleet)
 
-        self.image = image.reference(f"{name}-image", args.image, opts=self._opts())
+        self.image = image.reference(
+            f"{name}-image", args.image, require_digest=args.require_digest, opts=self._opts()
+        )
         needed: list[pulumi.Resource] = []
         self.role_arn = pulumi.Output.from_input(None)
         annotations: dict[str, pulumi.Output[str]] = {}
@@ -68,15 +76,22 @@ class AgentFleet(Component):
         needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
-        for kind in ("api", "worker") if args.queue else ("api",):
+        kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
+        for kind, policy in network_policies(args, names, values, kinds):
+            needed.append(self._object(names.child(name, kind), policy))
+        for kind in kinds:
             self._workload(kind, configuration.digest(values), needed)
         made = self._object(name, service(args, names))
+        for manifest in exposed(args, names):
+            self._object(name, manifest, [made])
 
         self.service = made.metadata.apply(lambda metadata: metadata.name or fleet)
+        self.url = url(args, names, made.status)
         self.namespace = pulumi.Output.from_input(args.namespace)
         self.register_outputs(
             {
                 "service": self.service,
+                "url": self.url,
                 "namespace": self.namespace,
                 "image": self.image,
                 "roleArn": self.role_arn,
@@ -97,6 +112,7 @@ class AgentFleet(Component):
             secrets_hash=followed_secrets.secrets_hash(args),
         )
         made = self._object(child, manifest, needed)
+        self._object(child, disruption_budget(args.numbers(), names, kind))
         replicas = args.replicas_of(kind)
         if scales(replicas):
             self._object(child, autoscaler(replicas, names, kind), [made])

@@ -35,7 +35,7 @@ def reloaded_with(secrets: Sequence[SyncedSecret]) -> dict[str, Any]:
     if not secrets:
         return {}
     names = pulumi.Output.all(*(secret.name for secret in secrets)).apply(",".join)
-    return {"annotations": {"secret.reloader.stakater.com/reload": names}}
+    return {"secret.reloader.stakater.com/reload": names}
 
 
 def environment_sources(secrets: Sequence[SyncedSecret]) -> list[dict[str, Any]]:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent_infra.contract import task_contract
 from agent_infra.fleet import followed_secrets
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.fleet_contract import CONTAINER, own_pre_stop
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.options import SecretKey
+from agent_infra.fleet.placement import placed
+from agent_infra.fleet.probes import probes
 
 #: The user that the pods run as; any but root would do.
 USER_ID = 10001
-CONTAINER = "agent"
-#: How long a pod may take to start: `startupProbe` asks every two seconds.
-_START_SECONDS = 120
 
 
 def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any) -> dict[str, Any]:
     """The spec of one kind's pods."""
     resources = args.resources if kind == "api" else args.worker.resources
-    contract = task_contract(args.task_timeout)
+    contract = args.numbers()
     environment: dict[str, Any] = {
         # The last one wins: no secret's key takes the place of a setting.
         "envFrom": [
@@ -50,9 +49,8 @@ def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any)
         **common,
         "command": list(command),
         "ports": [{"name": "http", "containerPort": args.port, "protocol": "TCP"}],
-        **_probes(),
-        # Requests still arrive while load balancers learn that the pod goes; no shell is needed for this.
-        "lifecycle": {"preStop": {"sleep": {"seconds": contract.drain}}},
+        **probes(args.probes),
+        **_pre_stop(args, kind, contract.pre_stop),
     }
     migrate = {"name": "migrate", **common, "command": list(args.migrate_command)}
     return {
@@ -70,26 +68,17 @@ def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any)
         **({"initContainers": [migrate]} if args.database else {}),
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": names.selector(kind)},
-            }
-            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-        ],
+        **placed(args.placement_of(kind), names, kind, architecture=args.architecture),
     }
 
 
-def _probes() -> dict[str, Any]:
-    live = {"httpGet": {"path": "/healthz", "port": "http"}}
-    ready = {"httpGet": {"path": "/readyz", "port": "http"}}
+def _pre_stop(args: AgentFleetArgs, kind: ComponentKind, seconds: int) -> dict[str, Any]:
+    """Requests still arrive while load balancers learn that the pod goes; nothing leads to a worker."""
+    if kind == "worker" or not seconds or own_pre_stop(args.extra_pod_spec):
+        return {}
     return {
-        "startupProbe": {**live, "periodSeconds": 2, "failureThreshold": _START_SECONDS // 2},
-        "livenessProbe": {**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
-        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
-    }
+        "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}
+    }  # the kubelet's own: no shell is needed
 
 
 def _secret_environment(keys: Mapping[str, SecretKey]) -> dict[str, Any]:

@@ -73,7 +73,8 @@ class _Mocks(mocks.Mocks):
             "endpoints": [{"address": "it.serverless.amazonaws.com", "port": 6379}],
             "masterUserSecrets": [{"secretArn": f"{arn}-master"}],
             "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{args.name}",
-            "repoDigest": f"{args.inputs.get('imageName')}@sha256:{'0' * 64}",
+            "repoDigest": f"{str(args.inputs.get('imageName')).rpartition(':')[0]}@sha256:{'0' * 64}",
+            "digest": f"sha256:{'0' * 64}",
             "versionId": f"version-of-{args.name}",
             "keyId": f"key-of-{args.name}",
             "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
@@ -185,14 +186,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def record(program: Callable[[], Any], *, stack: str = "test") -> Recorded:
+def record(program: Callable[[], Any], *, stack: str = "test", preview: bool = False) -> Recorded:
     """Runs a program to its end against the mock; its errors are raised here."""
     recorder = _Mocks()
     monitor = _Monitor(recorder)
     returned: list[Any] = []
 
     async def run() -> Any:
-        mocks.set_mocks(recorder, project="agent-infra", stack=stack, monitor=monitor)
+        mocks.set_mocks(recorder, project="agent-infra", stack=stack, preview=preview, monitor=monitor)
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()
         try:

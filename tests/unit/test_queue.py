@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agent_infra import ArgsError, WorkQueue, WorkQueueArgs, task_contract
 from agent_infra.aws import queue_names
 from agent_infra.aws.queue_senders import QueueSender
-from agent_infra.contract import LONGEST_TASK_SECONDS, queue_contract
+from agent_infra.contract import LONGEST_TASK_SECONDS
+from agent_infra.queue_contract import queue_contract
 from tests.unit.components import made
 from tests.unit.recording import Recorded, record
 
