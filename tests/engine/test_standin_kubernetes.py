@@ -7,6 +7,7 @@ import functools
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def closed_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(asyncio, "new_event_loop", made)
     yield
+    patience = time.monotonic() + 2  # its own thread may be about to close it
     for loop in loops:
+        while not loop.is_closed() and time.monotonic() < patience:
+            time.sleep(0.01)
         if not loop.is_running():
             loop.close()
 
