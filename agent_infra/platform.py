@@ -206,12 +206,12 @@ class AgentPlatform(Component):
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
-        llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        llm = self._secrets.find(fleet, spec.llm.secret) if spec.llm.secret else None
         keys = self._secrets.api_keys(fleet)
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
-            **said(spec, FleetOptions),
+            **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
             image=self._images.of(fleet),
             require_digest=self._settings.protect,
             fleet_name=fleet,
@@ -228,6 +228,7 @@ class AgentPlatform(Component):
             api_keys_secret_arn=keys and keys.arn,
             api_keys_secret_kms_key_arn=keys and keys.kms_key_arn,
             oidc=spec.auth.oidc,
+            llm=spec.llm_of(fleet),
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             extra_environment=spec.environment,

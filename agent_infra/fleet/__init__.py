@@ -8,9 +8,14 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
+from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
+from agent_infra.fleet.network_args import EgressRule, NetworkRules
 from agent_infra.fleet.options import SecretKey, Worker
+from agent_infra.fleet.placement_args import Placement, Toleration
+from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
 from agent_infra.fleet.scaling_args import Replicas
@@ -22,14 +27,25 @@ __all__ = [
     "CacheConnection",
     "ContractOverrides",
     "DatabaseConnection",
+    "EgressRule",
+    "FleetGateway",
+    "FleetIngress",
     "FleetRole",
     "FleetRoleArgs",
+    "FleetService",
     "ImageBuild",
+    "LlmAccess",
+    "ModelLimits",
+    "ModelPrice",
+    "NetworkRules",
     "Oidc",
+    "Placement",
+    "Probes",
     "QueueConnection",
     "Replicas",
     "Resources",
     "SecretKey",
     "SyncedSecret",
+    "Toleration",
     "Worker",
 ]

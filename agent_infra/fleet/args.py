@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
 from agent_infra.contract import TaskContract
+from agent_infra.fleet import shared_state
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -20,8 +22,11 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image_args import ImageBuild, ImageReference
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -70,7 +75,6 @@ class AgentFleetArgs(FleetOptions):
     environment_name: str | None = None
     """Such as dev; the stack's name where it is not said."""
 
-    service_port: int = Field(default=80, ge=1, le=65535)
     worker: Worker = Worker()
     """Used where there is a queue."""
     cache: CacheConnection | None = None
@@ -106,8 +110,8 @@ class AgentFleetArgs(FleetOptions):
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
@@ -121,8 +125,25 @@ class AgentFleetArgs(FleetOptions):
 
     @model_validator(mode="after")
     def _loses_no_task(self) -> Self:
-        self.numbers()
+        contract = self.numbers()
+        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_start(self.probes, contract)
         return self
+
+    def placement_of(self, kind: ComponentKind) -> Placement:
+        """Where pods of that kind run."""
+        return (self.worker.placement if kind == "worker" else None) or self.placement
+
+    @property
+    def architecture(self) -> str | None:
+        """The one processor that an image is built for."""
+        built = image_architectures(self.image)
+        return built[0] if len(built) == 1 else None
+
+    @property
+    def uses_kubernetes(self) -> bool:
+        """Whether pods talk to Kubernetes' own API."""
+        return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
 
     def numbers(self) -> TaskContract:
         """The fleet's task contract."""
@@ -132,3 +153,23 @@ class AgentFleetArgs(FleetOptions):
     def replicas_of(self, kind: ComponentKind) -> Replicas:
         """How many pods of that kind run."""
         return self.replicas if kind == "api" else self.worker.replicas
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self

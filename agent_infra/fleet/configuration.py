@@ -8,6 +8,8 @@ from typing import Any
 
 import pulumi
 
+from agent_infra.fleet import llm
+from agent_infra.fleet.agents_args import agents_variable
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.objects import Manifest
@@ -51,7 +53,10 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_OIDC_AUDIENCE": args.oidc and args.oidc.audience,
         "AGENT_APP_OIDC_OWNER_CLAIM": args.oidc and args.oidc.owner_claim,
         "AGENT_APP_OIDC_SCOPE": args.oidc and args.oidc.scope,
-        "AGENT_APP_MODEL": args.model,
+        **llm.variables(args.llm),
+        "AGENT_APP_AGENTS": agents_variable(args.agents, default=args.default_agent),
+        "AGENT_APP_REQUESTS_PER_MINUTE": _text(args.requests_per_minute),
+        "AGENT_APP_USAGE_READERS": ",".join(args.usage_readers) or None,
         "AWS_REGION": args.region,
         **args.extra_environment,
     }
