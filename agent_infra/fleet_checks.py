@@ -10,6 +10,7 @@ from agent_infra.component import Problem, unknown_name
 from agent_infra.fleet import shared_state
 from agent_infra.fleet.placement_args import architecture_problem, image_architectures
 from agent_infra.fleet.references import moves, pinning
+from agent_infra.fleet.scaling_check import scaling_problems
 from agent_infra.parts import API_KEYS, FleetSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def fleet_problems(settings: Settings) -> Iterator[Problem]:
             *_of_identity(settings, fleet),
             *_of_stores(settings, fleet),
             *_of_image(settings, name, fleet),
+            *_of_scaling(settings, fleet),
         ):
             yield Problem(f"fleets.{name}.{path}", message)
         yield from _of_names(settings, name, fleet, synced)
@@ -150,6 +152,12 @@ def _of_stores(settings: Settings, fleet: FleetSettings) -> Iterator[tuple[str, 
     ):
         path, _, message = sentence.partition(" ")
         yield path.rstrip(","), message
+
+
+def _of_scaling(settings: Settings, fleet: FleetSettings) -> Iterator[tuple[str, str]]:
+    keda = settings.cluster.keda if settings.cluster else None
+    queue = (fleet.queue.existing or True) if fleet.worker is not None else None
+    yield from scaling_problems(fleet, fleet.worker, keda=keda, queue=queue)
 
 
 def _of_names(

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from agent_infra.aws.cluster import EksCluster, EksClusterOptions
+from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.aws.network import Network, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
 from agent_infra.aws.secrets import Secrets
@@ -140,6 +141,10 @@ class AgentPlatform(Component):
                 "keda_queue_arns": [queue.arn for queue in self._to_queues.values() if queue]
                 if options.keda
                 else [],
+                "keda_reads_metrics": any(
+                    fleet.worker is not None and fleet.worker.replicas.queue_age is not None
+                    for fleet in self._settings.fleets.values()
+                ),
                 "deletion_protection": self._settings.protect,
                 "tags": self._shared_tags,
             },
@@ -223,6 +228,7 @@ class AgentPlatform(Component):
             cache=self.stores.cache_connection,
             database=self.stores.database_connection,
             queue=self._to_queues[fleet],
+            keda=self._keda(),
             bucket=self.stores.bucket_connection,
             llm_secret_arn=llm and llm.arn,
             llm_secret_kms_key_arn=llm and llm.kms_key_arn,
@@ -240,6 +246,11 @@ class AgentPlatform(Component):
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))
 
+    def _keda(self) -> KedaAccess | None:
+        """The cluster's KEDA, as its fleets see it."""
+        keda = self._settings.cluster.keda if self._settings.cluster else None
+        return None if keda is None else KedaAccess(**said(keda, KedaAccess))
+
     def _outputs(self) -> dict[str, Any]:
         stores = self.stores
         queues = {fleet: queue for fleet, queue in self._to_queues.items() if queue}
@@ -256,7 +267,12 @@ class AgentPlatform(Component):
             "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {
-                name: {"service": fleet.service, "namespace": fleet.namespace, "image": fleet.image}
+                name: {
+                    "service": fleet.service,
+                    "namespace": fleet.namespace,
+                    "image": fleet.image,
+                    "max_replicas": fleet.max_replicas,
+                }
                 for name, fleet in self.fleets.items()
             },
         }

@@ -44,6 +44,7 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database.pool_size if args.database else None),
         "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
         "AGENT_APP_DEAD_LETTER_URL": args.queue and args.queue.dead_letter_url,
+        "AGENT_APP_WORKER_CONCURRENCY": args.queue and str(args.worker.concurrency),
         "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
         "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,
         "AGENT_APP_ARTIFACT_PREFIX": args.bucket and args.bucket.prefix_of(fleet),

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
 from agent_infra.fleet.agents_args import AgentName, AgentType, impossible_agents
+from agent_infra.fleet.ceiling import UsualTask
 from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService, one_way_in
 from agent_infra.fleet.fleet_contract import fleet_contract
@@ -38,6 +39,8 @@ class Worker(Args):
     """The pods that work on queued tasks."""
 
     replicas: Replicas = Replicas(min=1)
+    concurrency: int = Field(default=4, ge=1, le=1000)
+    """How many tasks one works on at once."""
     resources: Resources = Resources()
     placement: Placement | None = None
     """Where they run; where the fleet's pods do where it is not said."""
@@ -59,6 +62,8 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    usual_task: UsualTask = UsualTask()
+    """What a task does to the model on average, and so how many workers its limits keep busy."""
     contract: ContractOverrides = ContractOverrides()
     """Numbers in place of those that follow from `task_timeout`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -94,6 +99,16 @@ class FleetOptions(Args):
     extra_pod_spec: Mapping[str, Any] = {}
     """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
     are merged by name, all else is replaced. The container is called `agent`."""
+
+    @model_validator(mode="after")
+    def _a_usual_task_ends_in_time(self) -> Self:
+        usual = self.usual_task
+        if "seconds" in usual.model_fields_set and usual.seconds > self.task_timeout:
+            raise ValueError(
+                f"usual_task.seconds {usual.seconds} is above task_timeout {self.task_timeout}, which ends "
+                "every task; lower the first or raise the second"
+            )
+        return self
 
     @model_validator(mode="after")
     def _agents_fit(self) -> Self:

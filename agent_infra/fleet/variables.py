@@ -27,6 +27,7 @@ FIELDS = {
     "AGENT_APP_DATABASE_POOL_SIZE": "database",
     "AGENT_APP_QUEUE_URL": "queue",
     "AGENT_APP_DEAD_LETTER_URL": "queue",
+    "AGENT_APP_WORKER_CONCURRENCY": "worker.concurrency",
     "AGENT_APP_MAX_ATTEMPTS": "queue.max_receives",
     "AGENT_APP_ARTIFACT_BUCKET": "the bucket's settings",
     "AGENT_APP_ARTIFACT_PREFIX": "the bucket's settings",

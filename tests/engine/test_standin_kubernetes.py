@@ -142,7 +142,10 @@ def _fleet(
             api_version="keda.sh/v1alpha1",
             kind="ScaledObject",
             metadata={"name": "web", "namespace": inside},
-            spec={"scaleTargetRef": {"name": web.metadata.name}},
+            spec={
+                "scaleTargetRef": {"name": web.metadata.name},
+                "triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}}],
+            },
         )
         pulumi.export("settings", settings.metadata.name)
         pulumi.export("uid", web.metadata.uid)

@@ -157,6 +157,7 @@ def test_nothing_secret_is_an_output(local: Recorded) -> None:
         "service": "support",
         "namespace": "agents",
         "image": "agent-app:local",
+        "max_replicas": {"api": 2, "worker": 1},
     }
     assert set(local.result["queue_urls"]) == {"support"}
 
