@@ -56,7 +56,8 @@ class PlatformImages:
     def platforms_of(self, fleet: str) -> Sequence[Platform]:
         """What an image that fleets share is built for."""
         wanted = self._settings.fleets[fleet].image
-        return self._settings.images[wanted].platforms if wanted in self.built else ()
+        shared = self._settings.images.get(wanted) if isinstance(wanted, str) else None
+        return shared.platforms if shared else ()
 
     def _build(self, key: str, build: BuildSettings) -> ImageBuild:
         caches = build.builder == "docker-build" and build.cache
