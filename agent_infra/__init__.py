@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from agent_infra.fleet.probes import Probes
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+    from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
     from agent_infra.fleet.scaling_args import PrometheusQuery, Replicas, Schedule, Speed
     from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
@@ -56,11 +57,13 @@ __all__ = [
     "AgentPlatform",
     "AgentPlatformArgs",
     "Alarms",
+    "Analysis",
     "ArgsError",
     "ArtifactStore",
     "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "ContractError",
     "ContractOverrides",
     "Database",
@@ -69,6 +72,8 @@ __all__ = [
     "EgressRule",
     "EksCluster",
     "EksClusterArgs",
+    "Evaluation",
+    "EvaluationCase",
     "ExistingNetwork",
     "FleetGateway",
     "FleetIngress",
@@ -97,6 +102,7 @@ __all__ = [
     "RegistryArgs",
     "Replicas",
     "Resources",
+    "Rollout",
     "Rotation",
     "Schedule",
     "SecretKey",
@@ -154,6 +160,7 @@ _MODULES = {
     "agent_infra.fleet.placement_args": ("Placement", "Toleration"),
     "agent_infra.fleet.probes": ("Probes",),
     "agent_infra.fleet.resources": ("Resources",),
+    "agent_infra.fleet.rollout_args": ("Analysis", "CanaryStep", "Evaluation", "EvaluationCase", "Rollout"),
     "agent_infra.aws.keda": ("Keda",),
     "agent_infra.aws.keda_access": ("KedaAccess", "Prometheus"),
     "agent_infra.fleet.ceiling": ("UsualTask",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from types import FrameType
 
@@ -41,6 +42,7 @@ async def serve(settings: Settings) -> None:
         SettingsError: nobody would be authenticated outside the environment `local`.
     """
     settings.require_auth()
+    _cancelled_by_sigterm()
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts), lambda: _exit(server))
         if not parts.own_worker:
@@ -54,6 +56,7 @@ async def serve(settings: Settings) -> None:
 
 async def work(settings: Settings) -> None:
     """A worker, with the probes on its port; they answer until its last task has ended."""
+    _cancelled_by_sigterm()
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts, probes_only=True), parts.worker.stop)
 
@@ -73,6 +76,20 @@ async def work(settings: Settings) -> None:
             await asyncio.wait({worker})
         if not worker.cancelled():
             worker.result()
+
+
+def _cancelled_by_sigterm() -> None:
+    """Until the server answers signals: what starts is given up, wherever it waits.
+
+    To raise out of a signal's frame would end whatever code happens to run then, the loop's own too.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, cancel)
 
 
 def _server(settings: Settings, app: object, stop: Callable[[], None]) -> Server:
