@@ -151,7 +151,7 @@ def _by_docker_build(name: str, image: ImageBuild, opts: pulumi.ResourceOptions)
         ]
         if image.username is not None
         else None,
-        # The plugin would delete the image, which the last revision may still need; the repository forgets it.
+        # The plugin would delete it, and the last revision may need it; the repository forgets old ones.
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True)),
     )
     return pulumi.Output.concat(image.repository_url, "@", built.digest)
