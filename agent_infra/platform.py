@@ -242,6 +242,7 @@ class AgentPlatform(Component):
             cluster_arn=cluster.arn,
             oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,
             region=self._settings.region,
+            kubeconfig=cluster.kubeconfig,
             tags=self._shared_tags,
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))

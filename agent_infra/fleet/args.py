@@ -115,6 +115,9 @@ class AgentFleetArgs(FleetOptions):
     as Fargate and clusters without the Pod Identity agent need. Without either they have no role."""
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
+    kubeconfig: MaybeOutput[str] | None = None
+    """The cluster's kubeconfig as text, such as `EksCluster.kubeconfig`: a canary asks the cluster how it
+    does, beside the provider. Where it is not said: what `kubectl` would use where `up` runs."""
 
     extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
     """More environment variables; none that a field says, and no secret."""
