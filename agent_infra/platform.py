@@ -218,6 +218,7 @@ class AgentPlatform(Component):
         args = AgentFleetArgs(
             **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
             image=self._images.of(fleet),
+            image_platforms=self._images.platforms_of(fleet),
             require_digest=self._settings.protect,
             fleet_name=fleet,
             namespace=self._settings.namespace,
