@@ -93,6 +93,7 @@ _NOT_SHOWN = {
     "tags",
     "extra_policy_statements",
     "require_digest",
+    "image_platforms",
     "llm_secret_kms_key_arn",
     "api_keys_secret_kms_key_arn",
 }
