@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ _ROLES = {
     "serve": "answer over HTTP on AGENT_APP_PORT (default 8000)",
     "work": "run the tasks in the queue; /healthz, /readyz and /metrics on AGENT_APP_PORT",
     "migrate": "bring the database's schema to the newest revision, then end",
+    "evaluate": "ask an agent the cases of AGENT_APP_EVALUATION_CASES; the last line is the score, 0 to 1",
 }
 
 
@@ -48,6 +48,13 @@ def _run(role: str, settings: Settings) -> int:
     try:
         if role == "migrate":
             run(settings)
+        elif role == "evaluate":
+            import asyncio
+
+            from agent_app import evaluation
+
+            score = asyncio.run(evaluation.evaluate(settings, evaluation.read()))
+            sys.stdout.write(f"{score:g}\n")
         else:
             import uvloop
 

@@ -9,7 +9,7 @@ from agent_app.secrets import LlmKeys, of_environment
 from agent_app.settings import PREFIX, Settings, SettingsError
 
 #: What a role cannot do without.
-_NEEDS = {"serve": (), "work": ("queue_url", "database_url"), "migrate": ("database_url",)}
+_NEEDS = {"serve": (), "work": ("queue_url", "database_url"), "migrate": ("database_url",), "evaluate": ()}
 
 
 class _Wrong:
@@ -31,7 +31,7 @@ class _Wrong:
 
 
 def load(role: str) -> Settings:
-    """The settings for `serve`, `work` or `migrate`, with the agents and models that they name.
+    """The settings for `serve`, `work`, `migrate` or `evaluate`, with the agents and models that they name.
 
     Where the models' keys are in a secret, it is read later, and `check_models` then tells of the models.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Final
 
 import yaml
@@ -83,27 +83,29 @@ class KubernetesCluster:
     def pods(self, deployment: str) -> Pods:
         known = self._found(deployment)
         found = self._alive(known)
-        statuses = [status for pod in found for status in pod.status.container_statuses or ()]
+        statuses = [status for pod in found for status in pod["status"].get("containerStatuses", ())]
         return Pods(
             ready=sum(map(_is_ready, found)),
-            restarts=sum(status.restart_count for status in statuses),
-            wanted=known.spec.replicas if known else 0,
+            restarts=sum(status.get("restartCount", 0) for status in statuses),
+            wanted=known["spec"].get("replicas", 1) if known else 0,
         )
 
     def metrics(self, deployment: str, *, port: int) -> Mapping[str, str]:
+        from kubernetes.client import ApiException
+
         ready = [pod for pod in self._alive(self._found(deployment)) if _is_ready(pod)]
-        oldest = sorted(ready, key=lambda pod: (pod.metadata.creation_timestamp, pod.metadata.name))
+        names = [(pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]) for pod in ready]
         found = {}
-        for pod in oldest[:_MOST_ASKED]:
+        for _, name in sorted(names)[:_MOST_ASKED]:
             # One that goes meanwhile is no news; readiness tells of those that cannot answer.
-            with contextlib.suppress(OSError, ValueError, ClusterError):
-                found[pod.metadata.name] = self._page(pod.metadata.name, port)
+            with contextlib.suppress(OSError, ValueError, HTTPException, ApiException):
+                found[name] = self._page(name, port)
         return found
 
     def run(
         self, deployment: str, command: Sequence[str], *, variables: Mapping[str, str], seconds: float
     ) -> Ended:
-        found = self._ask(self._apps.read_namespaced_deployment, deployment, self._namespace, raw=True)
+        found = self._ask(self._apps.read_namespaced_deployment, deployment, self._namespace)
         name = f"{deployment[:40]}-evaluation-{uuid.uuid4().hex[:6]}"
         job = job_like(found, name, command=command, variables=variables, seconds=seconds)
         self._ask(self._batch.create_namespaced_job, self._namespace, job)
@@ -120,21 +122,20 @@ class KubernetesCluster:
 
     def _ended(self, job: str, *, until: float) -> Ended:
         while True:
-            status = self._ask(self._batch.read_namespaced_job_status, job, self._namespace).status
-            if status.succeeded or status.failed:
-                return self._told(job, ok=bool(status.succeeded))
+            status = self._ask(self._batch.read_namespaced_job_status, job, self._namespace).get("status", {})
+            if status.get("succeeded") or status.get("failed"):
+                return self._told(job, ok=bool(status.get("succeeded")))
             if time.monotonic() > until:
                 return Ended(124, "it did not end in time")
             time.sleep(_PAUSE_SECONDS)
 
     def _told(self, job: str, *, ok: bool) -> Ended:
         selector = f"batch.kubernetes.io/job-name={job}"
-        pods = self._ask(self._core.list_namespaced_pod, self._namespace, label_selector=selector).items
+        pods = self._ask(self._core.list_namespaced_pod, self._namespace, label_selector=selector)["items"]
         if not pods:
-            return Ended(0 if ok else 124, "")
-        text = self._ask(
-            self._core.read_namespaced_pod_log, pods[0].metadata.name, self._namespace, tail_lines=20
-        )
+            return Ended(124, "its pod is gone: it did not end in time")
+        name = pods[0]["metadata"]["name"]
+        text = self._ask(self._core.read_namespaced_pod_log, name, self._namespace, text=True, tail_lines=20)
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return Ended(0 if ok else 1, lines[-1] if lines else "")
 
@@ -145,13 +146,15 @@ class KubernetesCluster:
         except _NotThere:
             return None
 
-    def _alive(self, found: Any) -> list[Any]:
+    def _alive(self, found: Any) -> list[dict[str, Any]]:
         """A Deployment's pods, those that are on their way out left aside."""
         if found is None:
             return []
-        selector = ",".join(f"{key}={value}" for key, value in found.spec.selector.match_labels.items())
-        pods = self._ask(self._core.list_namespaced_pod, self._namespace, label_selector=selector).items
-        return [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+        selector = ",".join(
+            f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items()
+        )
+        pods = self._ask(self._core.list_namespaced_pod, self._namespace, label_selector=selector)["items"]
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def _page(self, pod: str, port: int) -> str:
         """What /metrics answers. By a forwarded port, which network policies let through."""
@@ -161,28 +164,32 @@ class KubernetesCluster:
             self._core.connect_get_namespaced_pod_portforward, pod, self._namespace, ports=str(port)
         )
         try:
-            wire: socket.socket = forward.socket(port)
+            wire = forward.socket(port)
             wire.setblocking(True)
             wire.settimeout(_TIMEOUT[1])
-            wire.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            head, _, body = b"".join(_chunks(wire)).partition(b"\r\n\r\n")
+            wire.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            # By the length that it says: that the pod closed its end is not told through a forwarded port.
+            answer = HTTPResponse(wire)
+            answer.begin()
+            body = answer.read(_LONGEST_PAGE)
         finally:
             forward.close()
-        if head.split(b" ", 2)[1:2] != [b"200"]:
+        if answer.status != 200:
             raise ValueError("it did not answer with 200")
         return body.decode()
 
-    def _ask(self, call: Any, *args: Any, raw: bool = False, **options: Any) -> Any:
-        """One call of the API, tried again where the server is busy or away."""
+    def _ask(self, call: Any, *args: Any, text: bool = False, **options: Any) -> Any:
+        """One call of the API, tried again where the server is busy or away.
+
+        The answer is plain JSON: the client's own classes refuse what a newer API server says.
+        """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         for tries_left in reversed(range(_TRIES)):
             try:
-                if raw:
-                    answer = call(*args, _preload_content=False, _request_timeout=_TIMEOUT, **options)
-                    return json.loads(answer.data)
-                return call(*args, _request_timeout=_TIMEOUT, **options)
+                answer = call(*args, _preload_content=False, _request_timeout=_TIMEOUT, **options)
+                return answer.data.decode() if text else json.loads(answer.data)
             except ApiException as error:
                 if error.status == 404:
                     raise _NotThere(f"{call.__name__}: there is no {args[0]}") from None
@@ -202,17 +209,11 @@ class _NotThere(ClusterError):
     """The object does not exist."""
 
 
-def _is_ready(pod: Any) -> bool:
+def _is_ready(pod: Mapping[str, Any]) -> bool:
     return any(
-        condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or ()
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in pod["status"].get("conditions", ())
     )
-
-
-def _chunks(wire: socket.socket) -> Iterator[bytes]:
-    taken = 0
-    while taken < _LONGEST_PAGE and (chunk := wire.recv(65536)):
-        taken += len(chunk)
-        yield chunk
 
 
 def job_like(
