@@ -21,7 +21,9 @@ _ROLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one role. Exit status: 0 ended as asked, 1 could not go on, 2 the settings are wrong."""
+    """Runs one role. Exit status: 0 ended as asked, 1 could not go on, 2 the settings are wrong,
+    3 the score of an evaluation is too low.
+    """
     parser = argparse.ArgumentParser("agent-app", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"agent-app {__version__}")
     roles = parser.add_subparsers(dest="role", required=True, metavar="|".join(_ROLES))
@@ -53,8 +55,10 @@ def _run(role: str, settings: Settings) -> int:
 
             from agent_app import evaluation
 
-            score = asyncio.run(evaluation.evaluate(settings, evaluation.read()))
+            cases = evaluation.read()
+            score = asyncio.run(evaluation.evaluate(settings, cases))
             sys.stdout.write(f"{score:g}\n")
+            return 0 if score >= cases.min_score else 3
         else:
             import uvloop
 

@@ -49,6 +49,8 @@ class Cases(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     agent: str | None = None
     cases: Sequence[Case] = Field(min_length=1)
+    min_score: float = Field(0, ge=0, le=1)
+    """Below it the command ends with status 3."""
 
 
 def read() -> Cases:

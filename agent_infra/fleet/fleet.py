@@ -19,7 +19,7 @@ from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.network_policy import network_policies
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
-from agent_infra.fleet.rollout import rolled_out
+from agent_infra.fleet.rollout import rolled_out, target_of
 from agent_infra.fleet.scaling import autoscalers
 from agent_infra.fleet.service import service
 
@@ -119,7 +119,7 @@ class AgentFleet(Component):
             child = names.child(self._name, kind)
             self._object(child, disruption_budget(args.numbers(), names, kind))
             waits = [made[kind]]
-            for scaling in autoscalers(args, names, kind):
+            for scaling in autoscalers(args, names, kind, target=target_of(args.rollout)):
                 waits.append(self._object(child, scaling, waits))
         return made
 

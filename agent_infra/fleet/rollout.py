@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+from agent_infra.fleet import argo
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.canary import manifests as canaries
 from agent_infra.fleet.canary.cluster import open_cluster
@@ -14,8 +15,14 @@ from agent_infra.fleet.canary.drive import Canary, Track
 from agent_infra.fleet.canary.hooks import Trial
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
+from agent_infra.fleet.rollout_args import Rollout
 
 Deployments = Mapping[ComponentKind, Manifest]
+
+
+def target_of(rollout: Rollout) -> tuple[str, str]:
+    """The apiVersion and kind of what holds the pods that have the traffic: what an autoscaler scales."""
+    return argo.TARGET if rollout.strategy == "argo-rollouts" else ("apps/v1", "Deployment")
 
 
 def rolled_out(
@@ -42,12 +49,14 @@ def rolled_out(
     Returns:
         The Deployments that have the traffic, and that an autoscaler scales.
     """
-    if args.rollout.strategy != "canary":
+    if args.rollout.strategy == "rolling":
         return {
             kind: registered(names.child(name, kind), manifest, opts(depends_on=list(needed)))
             for kind, manifest in deployments.items()
         }
     own = {kind: canaries.with_own_settings(each, names, values) for kind, each in deployments.items()}
+    if args.rollout.strategy == "argo-rollouts":
+        return _by_argo(name, args, names, own, opts=opts, needed=needed)
     revision = canaries.revision(list(own.values()))
     beside = [
         registered(
@@ -72,6 +81,26 @@ def rolled_out(
     }
     trial.retire_after(list(stable.values()))
     return stable
+
+
+def _by_argo(
+    name: str,
+    args: AgentFleetArgs,
+    names: Names,
+    manifests: Deployments,
+    *,
+    opts: Any,
+    needed: Sequence[pulumi.Resource],
+) -> dict[ComponentKind, Any]:
+    made = {}
+    for kind, templates, rollout in argo.objects(manifests, args.rollout, names):
+        child = names.child(name, kind)
+        judges = [
+            registered(f"{child}{suffix}", template, opts(depends_on=list(needed)))
+            for suffix, template in templates
+        ]
+        made[kind] = registered(child, rollout, opts(depends_on=[*needed, *judges]))
+    return made
 
 
 def _begin(args: AgentFleetArgs, names: Names, kinds: Sequence[ComponentKind], inputs: Any) -> Canary:

@@ -108,10 +108,10 @@ class Rollout(Args):
 
     `rolling`: a pod of the new one is ready before one of the old one goes. `canary`: `up` itself first
     runs the new one beside the old one on a share of the traffic, and goes back where `analysis` says so;
-    nothing has to be installed.
+    nothing has to be installed. `argo-rollouts`: the same by Argo Rollouts, which has to be there.
     """
 
-    strategy: Literal["rolling", "canary"] = "rolling"
+    strategy: Literal["rolling", "canary", "argo-rollouts"] = "rolling"
     steps: Sequence[CanaryStep] = (
         CanaryStep(weight=5, minutes=5),
         CanaryStep(weight=25, minutes=5),
@@ -147,6 +147,11 @@ class Rollout(Args):
                 "strategy: canary, or leave them out"
             )
         prometheus = self.analysis.prometheus_url
+        if self.strategy == "argo-rollouts" and prometheus is None:
+            raise ValueError(
+                "Argo Rollouts reads metrics from Prometheus; say analysis.prometheus_url, such as "
+                "http://prometheus.monitoring:9090"
+            )
         if self.strategy == "canary" and prometheus is not None:
             raise ValueError(
                 "`analysis.prometheus_url` is for Argo Rollouts, and a canary asks the pods themselves; "

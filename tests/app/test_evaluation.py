@@ -36,6 +36,13 @@ def test_the_last_line_is_the_share_of_cases_that_pass() -> None:
     assert "Hello, I am Ada." not in ended.stderr
 
 
+def test_a_score_below_the_least_is_a_status_of_its_own() -> None:
+    wrong = {"prompt": "Hello, I am Ada.", "excludes": ["ada"]}
+    for least, status in ((0.5, 0), (0.6, 3)):
+        ended = evaluate({"cases": [HELLO, wrong], "min_score": least})
+        assert (ended.returncode, ended.stdout.splitlines()[-1]) == (status, "0.5")
+
+
 def test_an_agent_that_fails_passes_nothing() -> None:
     ended = evaluate(
         {"cases": [HELLO]},

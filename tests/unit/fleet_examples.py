@@ -137,6 +137,19 @@ FLEETS: dict[str, dict[str, Any]] = {
             "revisions": 3,
         },
     },
+    "argo": {
+        **CONNECTED,
+        "replicas": {"min": 2, "max": 4},
+        "rollout": {
+            "strategy": "argo-rollouts",
+            "analysis": {
+                "prometheus_url": "http://prometheus.monitoring:9090",
+                "max_latency_seconds": 20,
+                "max_cost_per_task_usd": 0.5,
+                "evaluation": {"cases": [{"prompt": "What is 2 + 2?", "contains": ["4"]}]},
+            },
+        },
+    },
     "canary-evaluated": {
         "rollout": {"strategy": "canary", "analysis": {"evaluation": {"command": ["python", "-m", "mine"]}}},
     },

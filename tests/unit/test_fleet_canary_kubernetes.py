@@ -12,7 +12,8 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from agent_infra.fleet.canary.cluster import ClusterError, Ended, Pods, open_cluster
-from agent_infra.fleet.canary.kubernetes_api import KubernetesCluster, job_like
+from agent_infra.fleet.canary.jobs import job_like
+from agent_infra.fleet.canary.kubernetes_api import KubernetesCluster
 
 TEMPLATE = {
     "metadata": {"labels": {"app.kubernetes.io/name": "support", "agent-infra/kind": "api"}},

@@ -56,7 +56,9 @@ def _token(made: Object) -> str:
 @pytest.mark.parametrize("name", FLEETS)
 def test_kubernetes_takes_every_object(name: str, standin: KubernetesStandin) -> None:
     made = objects(name)
-    assert {each["kind"] for each in made} >= {"Deployment", "Service", "ServiceAccount"}
+    kinds = {each["kind"] for each in made}
+    assert kinds >= {"Service", "ServiceAccount"}
+    assert kinds & {"Deployment", "Rollout"}
     for each in made:
         where = f"{each['kind']} {each['metadata']['name']}"
         if custom(each):

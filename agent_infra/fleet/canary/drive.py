@@ -191,9 +191,13 @@ class Canary:
         )
 
 
-def evaluation(wanted: Evaluation) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The command that prints a score, and its environment variables."""
+def evaluation(wanted: Evaluation, *, judges: bool = False) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command that prints a score, and its environment variables.
+
+    With `judges` its status says whether the score is high enough; that of one's own command does anyway.
+    """
     if wanted.command:
         return tuple(wanted.command), {}
     told = {"agent": wanted.agent, "cases": [case.model_dump() for case in wanted.cases]}
-    return _EVALUATE, {CASES: json.dumps(told, sort_keys=True)}
+    least = {"min_score": wanted.min_score} if judges else {}
+    return _EVALUATE, {CASES: json.dumps({**told, **least}, sort_keys=True)}

@@ -28,11 +28,12 @@ class Manifests:
         return self.objects.get((kind, namespace, name))
 
     def deployments(self) -> list[Object]:
-        """The Deployments that this library made."""
+        """The Deployments that this library made, and the Rollouts in place of some: without their steps."""
         key, value = _MANAGED
         return [
             deployment
-            for deployment in self.of_kind("Deployment")
+            for kind in ("Deployment", "Rollout")
+            for deployment in self.of_kind(kind)
             if (deployment["metadata"].get("labels") or {}).get(key) == value
         ]
 
@@ -49,7 +50,7 @@ class Manifests:
                 if (
                     same
                     and target["name"] == deployment["metadata"]["name"]
-                    and target.get("kind", "Deployment") == "Deployment"
+                    and target.get("kind", "Deployment") == deployment["kind"]
                 ):
                     return max(int(scaler["spec"].get(least, 1)), 1)
         return 1

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
-from agent_infra.local.standins.kubernetes import custom_keda
+from agent_infra.local.standins.kubernetes import custom_argo, custom_keda
 from agent_infra.local.standins.kubernetes.custom_shapes import FLAG as _FLAG
 from agent_infra.local.standins.kubernetes.custom_shapes import TEXT as _TEXT
 from agent_infra.local.standins.kubernetes.custom_shapes import list_of as _list
@@ -150,6 +150,7 @@ _SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
     ("external-secrets.io", "v1", "ExternalSecret"): _EXTERNAL_SECRET,
     ("external-secrets.io", "v1", "SecretStore"): _SECRET_STORE,
     ("gateway.networking.k8s.io", "v1", "HTTPRoute"): _HTTP_ROUTE,
+    **custom_argo.SPECS,
     **custom_keda.SPECS,
 }
 

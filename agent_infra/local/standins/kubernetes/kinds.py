@@ -45,6 +45,8 @@ _CLUSTER_SCOPED: Final = frozenset(
 
 #: Custom resources that the components and their operators use: whether each is namespaced.
 KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
+    ("argoproj.io", "AnalysisTemplate"): True,
+    ("argoproj.io", "Rollout"): True,
     ("keda.sh", "ScaledObject"): True,
     ("keda.sh", "ScaledJob"): True,
     ("keda.sh", "TriggerAuthentication"): True,
