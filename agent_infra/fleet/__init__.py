@@ -1,6 +1,7 @@
 """`AgentFleet`: replicas of one agent service, and what they need to run."""
 
 from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
+from agent_infra.fleet.ceiling import UsualTask
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -18,16 +19,21 @@ from agent_infra.fleet.placement_args import Placement, Toleration
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
-from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
+from agent_infra.fleet.scaling_args import PrometheusQuery, Replicas, Schedule, Speed
 
 __all__ = [
     "AgentFleet",
     "AgentFleetArgs",
+    "Analysis",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "ContractOverrides",
     "DatabaseConnection",
     "EgressRule",
+    "Evaluation",
+    "EvaluationCase",
     "FleetGateway",
     "FleetIngress",
     "FleetRole",
@@ -41,11 +47,16 @@ __all__ = [
     "Oidc",
     "Placement",
     "Probes",
+    "PrometheusQuery",
     "QueueConnection",
     "Replicas",
     "Resources",
+    "Rollout",
+    "Schedule",
     "SecretKey",
+    "Speed",
     "SyncedSecret",
     "Toleration",
+    "UsualTask",
     "Worker",
 ]
