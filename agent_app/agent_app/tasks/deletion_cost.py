@@ -93,11 +93,11 @@ class DeletionCost:
             self._metrics.deletion_costs.labels("told").inc()
 
     def _pause(self) -> float:
+        pause = self._every
+        for _ in range(min(self._failures, 10)):
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         # Apart: the pods of a rollout start together.
-        spread = random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
-        return spread * min(
-            self._every * 2 ** min(self._failures, 10), max(_LONGEST_PAUSE_SECONDS, self._every)
-        )
+        return pause * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
 
     def _read(self, file: str) -> str:
         return (self._directory / file).read_text().strip()
