@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from agent_infra.fleet.contract_args import ContractOverrides
     from agent_infra.fleet.fleet import AgentFleet
-    from agent_infra.fleet.image import ImageBuild
+    from agent_infra.fleet.image_args import ImageBuild
     from agent_infra.fleet.options import SecretKey, Worker
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
@@ -127,7 +127,7 @@ _MODULES = {
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.contract_args": ("ContractOverrides",),
     "agent_infra.fleet.fleet": ("AgentFleet",),
-    "agent_infra.fleet.image": ("ImageBuild",),
+    "agent_infra.fleet.image_args": ("ImageBuild",),
     "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),
     "agent_infra.platform": ("AgentPlatform", "AgentPlatformArgs", "secret_variables"),
     "agent_infra.settings": ("Settings", "SettingsError"),

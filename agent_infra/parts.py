@@ -21,6 +21,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
 from agent_infra.fleet.secret_sync_args import SecretArn
 from agent_infra.queue_contract import queue_contract
@@ -133,17 +134,13 @@ class SecretSyncSettings(Args):
     """Without `install`: the role of the External Secrets that is there."""
 
 
-class BuildSettings(Args):
+class BuildSettings(BuildOptions):
     """An image that `up` builds and pushes into the environment's own registry."""
 
-    context: str
-    """The directory to build, relative to the project's."""
-    dockerfile: str | None = None
-    target: str | None = None
-    platform: str = "linux/amd64"
-    arguments: Mapping[str, str] = {}
+    secrets: Mapping[BuildSecretId, VariableName] = {}
+    """By the ids that the Dockerfile mounts: the variables of whoever runs `up` that hold them."""
     repository_url: RepositoryUrl | None = None
-    """An ECR repository that is there already, to push to; without it the fleet gets one of its own."""
+    """An ECR repository that is there already, to push to; without it the image gets one of its own."""
 
 
 class AuthSettings(Args):
@@ -169,8 +166,9 @@ class AuthSettings(Args):
 class FleetSettings(FleetOptions):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
-    image: str | BuildSettings
-    """A ready image, best by its digest, or how to build one."""
+    image: ImageReference | BuildSettings
+    """One of the environment's `images` by its name, a ready image, by its digest where the environment is
+    protected, or how to build one for this fleet alone."""
     worker: Worker | None = None
     """Where it is said, even as {}, the fleet has a queue and workers."""
     queue: QueueSettings = QueueSettings()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from agent_infra.aws.cluster import EksCluster, EksClusterOptions
 from agent_infra.aws.network import Network, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
-from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.aws.secrets import Secrets
-from agent_infra.component import Args, ArgsError, Component, Problem
-from agent_infra.fleet import AgentFleet, AgentFleetArgs, ImageBuild, QueueConnection, Worker
+from agent_infra.component import Args, Component
+from agent_infra.fleet import AgentFleet, AgentFleetArgs, QueueConnection, Worker
 from agent_infra.fleet.options import FleetOptions
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
+from agent_infra.platform_images import PlatformImages, check_images
 from agent_infra.platform_secrets import PlatformSecrets
 from agent_infra.settings import Settings
 from agent_infra.stores import Place, Stores, check_stores, make_stores, said
@@ -40,7 +37,8 @@ class AgentPlatformArgs(Args):
 
 
 def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, pulumi.Output[Any]]:
-    """The environment variables that the settings' secrets are made of: those that are set, marked secret."""
+    """The environment variables that the settings' secrets, also those of builds, are made of: those that are
+    set, marked secret."""
     wanted = {
         name
         for secrets in (settings.secrets, *(fleet.secrets for fleet in settings.fleets.values()))
@@ -48,6 +46,10 @@ def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
         for name in secret.from_environment or ()
         if environ.get(name)
     }
+    builds = [*settings.images.values(), *(fleet.image for fleet in settings.fleets.values())]
+    for build in builds:
+        if isinstance(build, BuildSettings):
+            wanted |= {name for name in build.secrets.values() if environ.get(name)}
     return {name: pulumi.Output.secret(environ[name]) for name in sorted(wanted)}
 
 
@@ -55,7 +57,7 @@ class AgentPlatform(Component):
     """A network, a cluster, the data services that the settings ask for, and the fleets on them.
 
     Only the cluster's nodes may connect to the cache and the database. Each fleet has its own AWS
-    role, its own queue where it has workers, and its own image repository where its image is built.
+    role, its own queue where it has workers; each image that is built has its own repository.
     Each part can be one that exists already, or be left out where nothing needs it.
 
     Raises:
@@ -85,7 +87,7 @@ class AgentPlatform(Component):
         self._settings = settings = args.settings
         # Before anything is made: a resource that was registered is made, even where the program fails later.
         check_stores(settings)
-        self._check_contexts()
+        check_images(settings, args.project_dir, args.variables)
         super().__init__("AgentPlatform", name, opts, tags=settings.tags)
         self._shared_tags = {"environment": settings.environment, **settings.tags}
         self._cluster_name = f"{name}-{settings.environment}"
@@ -101,24 +103,14 @@ class AgentPlatform(Component):
         self.stores = make_stores(name, settings, self._place(), self._opts(), self._shared_tags)
         self._secrets = PlatformSecrets(name, settings, args.variables, self._opts(), self._shared_tags)
         self.secrets = self._secrets.made
+        self._images = PlatformImages(
+            name, settings, args.project_dir, args.variables, self._opts(), self._shared_tags
+        )
         self._waits = self._namespace()
         self.secret_sync = self._sync()
         self.fleets = {fleet: self._fleet(fleet, spec) for fleet, spec in settings.fleets.items()}
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
-
-    def _check_contexts(self) -> None:
-        for fleet, spec in self._settings.fleets.items():
-            if isinstance(spec.image, str) or self._context(spec.image).is_dir():
-                continue
-            problem = (
-                f"{self._context(spec.image)} is no directory; say one that is relative to the project's, "
-                "such as agent_app"
-            )
-            raise ArgsError("AgentPlatform", [Problem(f"fleets.{fleet}.image.context", problem)])
-
-    def _context(self, image: BuildSettings) -> Path:
-        return Path(os.path.normpath(Path(self._args.project_dir) / image.context))
 
     def _network(self) -> Network | None:
         options = self._settings.network
@@ -220,7 +212,8 @@ class AgentPlatform(Component):
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
             **said(spec, FleetOptions),
-            image=self._image(fleet, spec.image),
+            image=self._images.of(fleet),
+            require_digest=self._settings.protect,
             fleet_name=fleet,
             namespace=self._settings.namespace,
             part_of=self._name,
@@ -244,35 +237,6 @@ class AgentPlatform(Component):
             tags=self._shared_tags,
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))
-
-    def _image(self, fleet: str, image: str | BuildSettings) -> str | ImageBuild:
-        if isinstance(image, str):
-            return image
-        repository = image.repository_url or self._registry(fleet).repository_url
-        token = aws.ecr.get_authorization_token_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        context = self._context(image)
-        return ImageBuild(
-            context=str(context),
-            repository_url=repository,
-            dockerfile=str(context / image.dockerfile) if image.dockerfile else None,
-            target=image.target,
-            platform=image.platform,
-            arguments=image.arguments,
-            username=token.user_name,
-            password=pulumi.Output.secret(token.password),
-        )
-
-    def _registry(self, fleet: str) -> Registry:
-        return Registry(
-            f"{self._name}-{fleet}-images",
-            {
-                **said(self._settings.registry, RegistryOptions),
-                "kms_key_arn": self._settings.kms_key_arn,
-                "deletion_protection": self._settings.protect,
-                "tags": self._shared_tags,
-            },
-            self._opts(),
-        )
 
     def _outputs(self) -> dict[str, Any]:
         stores = self.stores

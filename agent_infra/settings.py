@@ -16,8 +16,10 @@ from agent_infra.aws.registry import RegistryOptions
 from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, problems, shaped, unknown_name
 from agent_infra.fleet.options import FleetName
+from agent_infra.fleet.references import moves, pinning
 from agent_infra.parts import (
     API_KEYS,
+    BuildSettings,
     CacheSettings,
     DatabaseSettings,
     FleetSettings,
@@ -82,6 +84,8 @@ class Settings(Args):
     cache and the database each have their own `kms_key_arn`, because another key makes a new one."""
     alarms: Alarms | None = None
     """Even {} makes the alarms of every part; `notify` says whom they tell."""
+    images: Mapping[FleetName, BuildSettings] = {}
+    """Images that any number of fleets name as their `image`; each is built once."""
     fleets: Mapping[FleetName, FleetSettings] = {}
 
     @model_validator(mode="after")
@@ -191,6 +195,28 @@ class Settings(Args):
                     f"fleets.{name}.worker works on tasks, and their results are kept in a database that "
                     "is not there; add `database: {}`, or leave `worker` out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _images_are_known(self) -> Self:
+        found: list[str] = []
+        for name, fleet in self.fleets.items():
+            image = fleet.image
+            if not isinstance(image, str):
+                if name in self.images:
+                    found.append(
+                        f"fleets.{name}.image and images.{name} would have the same repository; rename one"
+                    )
+            elif image not in self.images:
+                if self.images and "/" not in image and ":" not in image and "@" not in image:
+                    found.append(
+                        f"fleets.{name}.image: {image!r} {unknown_name(image, list(self.images))}, or a "
+                        f"ready image with its registry and tag, such as docker.io/library/{image}:1"
+                    )
+                elif self.protect and moves(image):
+                    found.append(f"fleets.{name}.image: {pinning(image)}; `protect: false` takes tags")
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
     @classmethod

@@ -11,7 +11,7 @@ from pulumi.automation.events import EngineEvent, StepEventMetadata
 
 _MARKUP = re.compile(r"<\{%.*?%\}>")
 #: The engine's notice that it uses the stand-ins, which is the point of them.
-_STANDIN_USED = re.compile(r"using pulumi-resource-\w+ from \$PATH at .*/\.agent-infra/")
+_STANDIN_USED = re.compile(r"using pulumi-resource-[\w-]+ from \$PATH at .*/\.agent-infra/")
 #: What the engine says after the errors that tell why.
 _NO_NEWS = re.compile(
     r"update (failed|cancell?ed)|an unhandled error occurred: program exited with non-zero exit code: 1"

@@ -23,6 +23,12 @@ _SUFFIX_CHARACTERS = 8
 _NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_NAME_PART}(?:/{_NAME_PART})*")
 
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+_MOST_MOVING_TAGS = 5
+MovingTag = Annotated[
+    str,
+    shaped(r"(?!\*+$)[0-9a-zA-Z._*-]{1,128}", "a tag or a pattern with *, but not all tags, such as cache"),
+]
 AccountId = Annotated[
     str, shaped(r"\d{12}", 'an AWS account\'s twelve digits in quotes, such as "111122223333"')
 ]
@@ -67,9 +73,18 @@ class RegistryArgs(RegistryOptions):
     kms_key_arn: MaybeOutput[KmsKeyArn] | None = None
     """A KMS key of one's own for the images; without it ECR's own encryption, which is free. Fixed when the
     repository is made: a later change is ignored, because ECR could only follow it by losing the images."""
+    moving_tags: Sequence[MovingTag] = ()
+    """Tags that may be moved, `*` for any characters, such as a builder's cache; all others never are."""
     deletion_protection: bool = True
     """Whether a repository that still holds images cannot be deleted."""
     tags: Mapping[str, str] = {}
+
+    @field_validator("moving_tags")
+    @classmethod
+    def _few_tags_move(cls, tags: Sequence[str]) -> Sequence[str]:
+        if len(tags) > _MOST_MOVING_TAGS:
+            raise ValueError(f"{len(tags)} patterns; ECR takes {_MOST_MOVING_TAGS}")
+        return tags
 
     @model_validator(mode="after")
     def _name_is_possible(self) -> Self:
@@ -137,7 +152,11 @@ class Registry(Component):
         repository = aws.ecr.Repository(
             name,
             name=args.repository_name,
-            image_tag_mutability="IMMUTABLE",
+            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION" if args.moving_tags else "IMMUTABLE",
+            image_tag_mutability_exclusion_filters=[
+                {"filter": tag, "filter_type": "WILDCARD"} for tag in args.moving_tags
+            ]
+            or None,
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[encryption],
             force_delete=not args.deletion_protection,

@@ -18,6 +18,7 @@ from agent_infra.local import fleets, services, tools
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins import aws
 from agent_infra.local.standins.docker import DockerStandin
+from agent_infra.local.standins.docker_build import DockerBuildStandin
 from agent_infra.local.standins.kubernetes import KubernetesStandin
 from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.state import State
@@ -99,6 +100,7 @@ def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:
         *aws.not_simulated(),
         *KubernetesStandin(local).not_simulated(),
         *DockerStandin(local).not_simulated(),
+        *DockerBuildStandin(local).not_simulated(),
     ]
 
 

@@ -9,7 +9,7 @@ from agent_infra.fleet.connections import (
 )
 from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.fleet import AgentFleet
-from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.image_args import ImageBuild
 from agent_infra.fleet.options import SecretKey, Worker
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs

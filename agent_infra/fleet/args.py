@@ -17,9 +17,10 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
-from agent_infra.fleet.image import ImageBuild
+from agent_infra.fleet.image_args import ImageBuild, ImageReference
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
 
 
@@ -56,8 +57,11 @@ class Oidc(Args):
 class AgentFleetArgs(FleetOptions):
     """The arguments of `AgentFleet`."""
 
-    image: str | ImageBuild | pulumi.Output[str]
-    """A ready image, best by its digest (`repository@sha256:...`), or how to build one."""
+    image: ImageReference | ImageBuild | pulumi.Output[str]
+    """A ready image by its digest (`repository@sha256:...`), or how to build one."""
+    require_digest: bool = True
+    """Whether a ready image without a digest is refused. Say False for development alone: a tag, once moved,
+    makes pods of one fleet run different images."""
     fleet_name: FleetName | None = None
     """What the Kubernetes objects are called; the component's name where it is not said."""
     namespace: MaybeOutput[str] = "default"
@@ -108,6 +112,12 @@ class AgentFleetArgs(FleetOptions):
     """More IAM statements for the pods' role."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
+
+    @model_validator(mode="after")
+    def _image_is_pinned(self) -> Self:
+        if self.require_digest and isinstance(self.image, str) and moves(self.image):
+            raise ValueError(f"image: {pinning(self.image)}; `require_digest` False takes tags")
+        return self
 
     @model_validator(mode="after")
     def _loses_no_task(self) -> Self:

@@ -33,14 +33,13 @@ class AgentFleet(Component):
 
     Raises:
         ArgsError: an argument is wrong.
-        FileNotFoundError: the directory to build the image from does not exist.
     """
 
     service: pulumi.Output[str]
     """The Service's name."""
     namespace: pulumi.Output[str]
     image: pulumi.Output[str]
-    """What the pods run."""
+    """What the pods run; one that was built is `repository@sha256:...`."""
     role_arn: pulumi.Output[str | None]
     """The pods' AWS role, where they have one."""
 
@@ -52,10 +51,13 @@ class AgentFleet(Component):
     ) -> None:
         self._args = args = AgentFleetArgs.parse(args, owner=f"AgentFleet {name!r}")
         fleet = checked_name("AgentFleet", name, args.fleet_name or name)
+        image.check(f"AgentFleet {name!r}", args.image)
         super().__init__("AgentFleet", name, opts, tags=args.tags)
         self._names = names = Names(fleet, namespace=args.namespace, part_of=args.part_of or fleet)
 
-        self.image = image.reference(f"{name}-image", args.image, opts=self._opts())
+        self.image = image.reference(
+            f"{name}-image", args.image, require_digest=args.require_digest, opts=self._opts()
+        )
         needed: list[pulumi.Resource] = []
         self.role_arn = pulumi.Output.from_input(None)
         annotations: dict[str, pulumi.Output[str]] = {}

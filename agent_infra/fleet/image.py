@@ -1,91 +1,98 @@
-"""A fleet's image: a ready one, or one built from a directory and deployed by its digest."""
+"""A fleet's image: a ready one, or one that is built, pushed and deployed by its digest."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
 
-from agent_infra.component import Args, MaybeOutput
+from agent_infra.build_context import digest
+from agent_infra.component import ArgsError, secret
+from agent_infra.fleet.image_args import BuildOptions, ImageBuild
+from agent_infra.fleet.image_checks import build_problems, dockerfile_of
+from agent_infra.fleet.references import moves, pinning
 
-#: What a build leaves behind beside the sources; none of it belongs into an image.
-_NOT_SOURCES = frozenset({".git", ".venv", "__pycache__", "node_modules", "dist", "build", ".agent-infra"})
 _TAG_CHARACTERS = 16
+#: Where docker-build keeps the layers of all stages; `Registry` lets this tag alone move (`build_cache`).
+CACHE_TAG = "cache"
 
 
-class ImageBuild(Args):
-    """How an image is built."""
-
-    context: str
-    """The directory that is built, relative to the program's own."""
-    repository_url: MaybeOutput[str]
-    """Where it is pushed, without a tag."""
-    dockerfile: str | None = None
-    """`Dockerfile` in the context where it is not said."""
-    target: str | None = None
-    """The stage to stop at."""
-    platform: str = "linux/amd64"
-    """What the nodes are; EKS Auto Mode's general-purpose pool is amd64."""
-    arguments: Mapping[str, MaybeOutput[str]] = {}
-    """Build arguments; they stay readable in the image, so nothing secret."""
-    tag: str | None = None
-    """A digest of the context's files where it is not said, so that a tag never changes its meaning."""
-    username: MaybeOutput[str] | None = None
-    password: pulumi.Output[str] | None = None
-    """For the push; a registry that the builder is logged in to needs neither."""
-
-
-def context_tag(context: Path) -> str:
-    """A digest of a build context's files, the same on every machine.
+def check(owner: str, image: str | ImageBuild | pulumi.Output[str]) -> None:
+    """Refuses what cannot be built, before anything is made.
 
     Raises:
-        FileNotFoundError: the directory does not exist.
+        ArgsError: the directory, the Dockerfile, its stage or the builder is not there.
     """
-    if not context.is_dir():
-        raise FileNotFoundError(
-            f"The image's context {str(context)!r} is not a directory: name the one to build."
-        )
-    digest = hashlib.sha256()
-    for file in sorted(_sources(context)):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(context).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()[:_TAG_CHARACTERS]
-
-
-def _sources(directory: Path) -> Iterator[Path]:
-    for path in directory.iterdir():
-        if path.name in _NOT_SOURCES or path.name.endswith((".egg-info", "_cache")):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _sources(path)
-        elif path.is_file():
-            yield path
+    if isinstance(image, ImageBuild):
+        found = build_problems(image, Path(image.context), at="image")
+        if found:
+            raise ArgsError(owner, found)
 
 
 def reference(
-    name: str, image: str | ImageBuild | pulumi.Output[str], *, opts: pulumi.ResourceOptions
+    name: str,
+    image: str | ImageBuild | pulumi.Output[str],
+    *,
+    require_digest: bool = True,
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
-    """The image that the pods run."""
+    """The image that the pods run; one that is built is `repository@sha256:...`. No preview builds."""
     if not isinstance(image, ImageBuild):
-        return pulumi.Output.from_input(image)
-    tag = image.tag or context_tag(Path(image.context))
+        ready = pulumi.Output.from_input(image)
+        return ready.apply(_pinned) if require_digest else ready
+    build = _by_docker_build if image.builder == "docker-build" else _by_docker
+    return build(name, image, opts)
+
+
+def _pinned(text: str) -> str:
+    """For references that only the update knows; plain ones were refused with the arguments."""
+    if moves(text):
+        raise ValueError(f"image: {pinning(text)}")
+    return text
+
+
+def image_tag(image: ImageBuild) -> pulumi.Output[str]:
+    """The tag: the one that was said, or a digest of the files and of everything that makes an image another.
+
+    Repositories refuse to move a tag, so it has to change whenever the builder would build again.
+    """
+    if image.tag is not None:
+        return pulumi.Output.from_input(image.tag)
+    context = Path(image.context)
+    dockerfile = dockerfile_of(image, context)
+    recipe = image.model_dump(include=set(BuildOptions.model_fields) - {"arguments", "secrets"})
+
+    def made(arguments: Mapping[str, Any]) -> str:
+        return digest(context, dockerfile, {**recipe, "arguments": arguments})[:_TAG_CHARACTERS]
+
+    return pulumi.Output.from_input(dict(image.arguments)).apply(made)
+
+
+def _by_docker(name: str, image: ImageBuild, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    tagged = pulumi.Output.concat(image.repository_url, ":", image_tag(image))
+    arguments: dict[str, Any] = dict(image.arguments)
+    cached: list[Any] = list(image.cache_from)
+    if image.cache:
+        arguments["BUILDKIT_INLINE_CACHE"] = "1"
+        # A tag that moves is the last build's; one of the content is no build's yet.
+        cached += [tagged] if image.tag is not None else []
     built = docker.Image(
         name,
-        image_name=pulumi.Output.concat(image.repository_url, f":{tag}"),
+        image_name=tagged,
         build=docker.DockerBuildArgs(
             context=image.context,
-            dockerfile=image.dockerfile or str(Path(image.context) / "Dockerfile"),
+            dockerfile=str(dockerfile_of(image, Path(image.context))),
             target=image.target,
-            platform=image.platform,
-            args=dict(image.arguments) or None,
+            platform=image.platforms[0],
+            args=arguments or None,
+            cache_from=docker.CacheFromArgs(images=cached) if cached else None,
         ),
+        build_on_preview=False,
         registry=docker.RegistryArgs(
-            # A repository's address is its server's and a path.
-            server=pulumi.Output.from_input(image.repository_url).apply(lambda url: url.partition("/")[0]),
+            server=_server(image),
             username=image.username,
             password=image.password,
         )
@@ -94,3 +101,61 @@ def reference(
         opts=opts,
     )
     return built.repo_digest
+
+
+def _by_docker_build(name: str, image: ImageBuild, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    import pulumi_docker_build as docker_build  # an extra
+
+    tagged = pulumi.Output.concat(image.repository_url, ":", image_tag(image))
+    cache = pulumi.Output.concat(image.repository_url, f":{CACHE_TAG}")
+    cached: list[Any] = [*image.cache_from, *([cache] if image.cache else [])]
+    built = docker_build.Image(
+        name,
+        tags=[tagged],
+        context=docker_build.BuildContextArgs(location=image.context),
+        dockerfile=docker_build.DockerfileArgs(location=str(dockerfile_of(image, Path(image.context)))),
+        target=image.target,
+        platforms=[docker_build.Platform(platform) for platform in image.platforms],
+        build_args=dict(image.arguments) or None,
+        secrets={id: secret(value) for id, value in image.secrets.items()} or None,
+        # Tokens that are new at every update would otherwise build, and push the same tag, every time.
+        ignore_secrets_in_diff_calculation=sorted(image.secrets) or None,
+        cache_from=[
+            docker_build.CacheFromArgs(registry=docker_build.CacheFromRegistryArgs(ref=ref)) for ref in cached
+        ]
+        or None,
+        cache_to=[
+            docker_build.CacheToArgs(
+                registry=docker_build.CacheToRegistryArgs(
+                    ref=cache,
+                    mode=docker_build.CacheMode.MAX,
+                    # ECR takes a cache as an image's manifest alone: aws/containers-roadmap#876.
+                    image_manifest=True,
+                    oci_media_types=True,
+                    # A cache that cannot be kept is no reason not to deploy.
+                    ignore_error=True,
+                )
+            )
+        ]
+        if image.cache
+        else None,
+        push=True,
+        # Its default is to build during previews.
+        build_on_preview=False,
+        # The builder inside the plugin switches attestations off; docker buildx itself makes them.
+        exec_=True if image.provenance else None,
+        registries=[
+            docker_build.RegistryArgs(
+                address=_server(image), username=image.username, password=image.password
+            )
+        ]
+        if image.username is not None
+        else None,
+        opts=opts,
+    )
+    return pulumi.Output.concat(image.repository_url, "@", built.digest)
+
+
+def _server(image: ImageBuild) -> pulumi.Output[str]:
+    """A repository's address is its server's and a path."""
+    return pulumi.Output.from_input(image.repository_url).apply(lambda url: url.partition("/")[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent_infra.local.environment import ENVIRONMENT_DIR, LocalEnvironment, write_private
 
-STANDINS = ("aws", "kubernetes", "docker")
+STANDINS = ("aws", "kubernetes", "docker", "docker-build")
 #: Tells the program that it runs on the local cloud under another environment's settings.
 REHEARSAL = "AGENT_INFRA_REHEARSAL"
 #: Where people keep the passphrase of their own stacks.

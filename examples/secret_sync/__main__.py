@@ -26,7 +26,7 @@ sync = SecretSync(
 fleet = AgentFleet(
     "support",
     {
-        "image": "registry.example/agents/support:1",
+        "image": "registry.example/agents/support@sha256:" + "0" * 64,
         "replicas": {"min": 1, "max": 1},
         "synced_secrets": list(sync.synced.values()),
     },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -11,8 +10,7 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from agent_infra import AgentFleet, AgentFleetArgs, ArgsError, Replicas, Resources, SecretKey
-from agent_infra.fleet import ImageBuild, QueueConnection, Worker
-from agent_infra.fleet.image import context_tag
+from agent_infra.fleet import QueueConnection, Worker
 from agent_infra.fleet.merge import merge
 from tests.unit.recording import Recorded, record
 
@@ -243,25 +241,6 @@ def test_objects_go_where_the_given_provider_points() -> None:
 
     recorded = record(program)
     assert "::elsewhere::" in recorded.one(DEPLOYMENT).provider
-
-
-def test_a_built_image_is_deployed_by_its_digest(tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    build = ImageBuild(context=str(tmp_path), repository_url="registry.example/agents")
-    recorded = fleet(image=build)
-    image = recorded.one("docker:index/image:Image").inputs
-    assert image["imageName"] == f"registry.example/agents:{context_tag(tmp_path)}"
-    assert container(recorded)["image"].startswith(f"{image['imageName']}@sha256:")
-
-
-def test_the_tag_of_an_image_follows_its_sources_and_not_what_builds_leave_behind(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("1")
-    before = context_tag(tmp_path)
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "a.pyc").write_text("x")
-    assert context_tag(tmp_path) == before
-    (tmp_path / "a.py").write_text("2")
-    assert context_tag(tmp_path) != before
 
 
 @pytest.mark.parametrize(

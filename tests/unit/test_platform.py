@@ -17,6 +17,7 @@ from tests.unit.components import KEY, as_text
 from tests.unit.recording import Recorded, record
 
 ROOT = Path(__file__).parents[2]
+IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
 
 
 def platform(
@@ -252,7 +253,7 @@ def test_kedas_operator_may_ask_for_the_fleets_queues_alone(prod: Recorded) -> N
 
 
 def fleet(**more: Any) -> dict[str, Any]:
-    return {"fleets": {"support": {"image": "a@sha256:1", **more}}}
+    return {"fleets": {"support": {"image": IMAGE, **more}}}
 
 
 def test_a_fleets_own_secret_is_its_own_and_comes_before_the_environments() -> None:
@@ -358,7 +359,7 @@ def test_a_serverless_cache_can_be_said() -> None:
             r"fleets\.support\.image\.context: .*agnt_app is no directory; say one",
         ),
         (
-            {"fleets": {"support": {"image": "a", "replicas": {"max": 900}}}},
+            {"fleets": {"support": {"image": IMAGE, "replicas": {"max": 900}}}},
             r"database: 901 processes \(support 901\) with 2 connections each need 1802",
         ),
     ],

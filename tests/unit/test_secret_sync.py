@@ -251,7 +251,9 @@ class Fleet:
                 name: {key: pulumi.Output.secret(value) for key, value in content.items()}
                 for name, content in secrets.items()
             }
-            AgentFleet("support", {"image": "agents:1", "kubernetes_secrets": outputs, **args})
+            AgentFleet(
+                "support", {"image": f"agents@sha256:{'1' * 64}", "kubernetes_secrets": outputs, **args}
+            )
 
         deployment = record(program).one(DEPLOYMENT)
         self.secrets = deployment.secrets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.contexts import digest
 from agent_infra.local.standins.docker import IMAGE, DockerStandin
 from agent_infra.local.standins.server import UNKNOWN, Refused, StandinError
 
@@ -268,53 +266,3 @@ def test_other_resources_and_functions_are_refused_by_name(standin: DockerStandi
         standin.check("docker:index/container:Container", "x", {}, {})
     with pytest.raises(StandinError, match="docker:index/getNetwork:getNetwork"):
         standin.invoke("docker:index/getNetwork:getNetwork", {})
-
-
-class TestDigest:
-    def _digest(self, source: Path) -> str:
-        return digest(source, source / "Dockerfile", {})
-
-    def test_is_the_same_for_a_copy_elsewhere(self, source: Path, tmp_path: Path) -> None:
-        copy = tmp_path / "copy"
-        (copy / "src").mkdir(parents=True)
-        for name in ("Dockerfile", "src/main.py"):
-            (copy / name).write_text((source / name).read_text())
-        assert self._digest(source) == self._digest(copy)
-
-    @pytest.mark.parametrize(
-        ("rules", "file", "ignored"),
-        [
-            ("*.log", "a.log", True),
-            ("*.log", "src/a.log", False),
-            ("**/*.log", "src/deep/a.log", True),
-            ("# *.log", "a.log", False),
-            ("/out", "out/a/b", True),
-            ("out/", "out/a/b", True),
-            ("out\n!out/keep", "out/keep", False),
-            ("out\n!out/keep", "out/other", True),
-            ("**\n!src", "b", True),
-            ("a?c", "abc", True),
-            ("a[0-9]", "a5", True),
-            ("src/**", "src/x/y", True),
-        ],
-    )
-    def test_respects_dockerignore(self, source: Path, rules: str, file: str, ignored: bool) -> None:
-        (source / ".dockerignore").write_text(rules + "\n!.dockerignore\n")
-        (source / file).parent.mkdir(parents=True, exist_ok=True)
-        before = self._digest(source)
-        (source / file).write_text("something")
-        assert (self._digest(source) == before) is ignored
-
-    def test_sees_the_executable_bit_links_and_build_arguments(self, source: Path) -> None:
-        seen = {self._digest(source), digest(source, source / "Dockerfile", {"args": {"A": "1"}})}
-        (source / "link").symlink_to("nowhere")
-        seen.add(self._digest(source))
-        (source / "src" / "main.py").chmod(0o755)
-        seen.add(self._digest(source))
-        assert len(seen) == 4
-
-    def test_leaves_out_the_local_environments_own_directory(self, source: Path) -> None:
-        before = self._digest(source)
-        (source / ".agent-infra" / "local").mkdir(parents=True)
-        (source / ".agent-infra" / "local" / "state.json").write_text(json.dumps({}))
-        assert self._digest(source) == before

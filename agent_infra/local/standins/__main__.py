@@ -1,4 +1,4 @@
-"""`python -m agent_infra.local.standins aws|kubernetes|docker`: started by the engine, never by hand."""
+"""`python -m agent_infra.local.standins <package>`: started by the engine, never by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins.server import Standin, serve
+from agent_infra.local.workspace import STANDINS
 
 
 def _standin(name: str, environment: LocalEnvironment) -> Standin:
@@ -24,7 +25,11 @@ def _standin(name: str, environment: LocalEnvironment) -> Standin:
         from agent_infra.local.standins.docker import DockerStandin
 
         return DockerStandin(environment)
-    raise SystemExit(f"{name!r} is not one of aws, kubernetes, docker")
+    if name == "docker-build":
+        from agent_infra.local.standins.docker_build import DockerBuildStandin
+
+        return DockerBuildStandin(environment)
+    raise SystemExit(f"{name!r} is not one of {', '.join(STANDINS)}")
 
 
 if __name__ == "__main__":

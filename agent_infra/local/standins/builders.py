@@ -28,7 +28,7 @@ _BUILDERS_OWN: Final = frozenset({"HOME", "PATH"})
 
 @dataclass(frozen=True)
 class Build:
-    """One image to build; `args` may hold secrets and never becomes a command line."""
+    """One image to build; `args` may hold secrets and never become a command line, nor do `secrets`."""
 
     image: str
     context: Path
@@ -37,6 +37,8 @@ class Build:
     options: Mapping[str, str] = field(default_factory=dict)
     add_hosts: Sequence[str] = ()
     cache_from: Sequence[str] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the Dockerfile mounts, by its ids."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class Builder:
                 # Its value is in the environment, but for those that the builder itself lives by.
                 shown = name if name not in _BUILDERS_OWN else f"{name}={build.args[name]}"
                 command += ["--build-arg", shown]
+            for number, (id, value) in enumerate(build.secrets.items()):
+                file = Path(scratch) / f"secret-{number}"
+                descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as written:
+                    written.write(value)
+                command += ["--secret", f"id={id},src={file}"]
             for host in build.add_hosts:
                 command += ["--add-host", host]
             for image in build.cache_from if self.name == "docker" else ():

@@ -6,15 +6,22 @@ stands for it is that of the source, so that a changed source is a changed image
 
 from __future__ import annotations
 
-import re
-import sys
-import threading
 from pathlib import Path
 from typing import Any, Final
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.builders import Build, Builder, Registry, find_builder
-from agent_infra.local.standins.contexts import digest
+from agent_infra.local.standins.builders import Build
+from agent_infra.local.standins.images import (
+    NAME,
+    NO_BUILDER,
+    Images,
+    dockerfile_of,
+    known,
+    repository_of,
+    server_of,
+    source_digest,
+    typed,
+)
 from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.standins.paths import changes
 from agent_infra.local.standins.server import (
@@ -50,14 +57,6 @@ _BUILD: Final[dict[str, type]] = {
 }
 _REGISTRY: Final[dict[str, type]] = {"password": str, "server": str, "username": str}
 
-#: `[registry/]repository[:tag]`, as the distribution project's reference grammar has it.
-_NAME: Final = re.compile(
-    r"^(?:(?P<server>localhost(?::\d+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?|[A-Za-z0-9-]+:\d+)/)?"
-    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
-    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"
-)
-_ECR: Final = re.compile(r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$")
-
 #: Changes that need no new build: credentials are new at every update.
 _WITHOUT_EFFECT: Final = ("registry.password", "registry.username", "buildOnPreview")
 
@@ -69,27 +68,23 @@ class DockerStandin:
     version = "5.2.0"
 
     def __init__(self, environment: LocalEnvironment) -> None:
-        self._environment = environment
-        self._builder: Builder | None = None
-        self._looked = False
-        self._looking = threading.Lock()
-        self._said: set[str] = set()
+        self._images = Images(environment)
 
     def configure(self, config: Properties) -> None:
         """Takes any configuration: where the daemon is, is the builder's own to know."""
 
     def check(self, type: str, name: str, olds: Properties, news: Properties) -> Properties:
-        _known(type)
+        known(type, IMAGE)
         inputs: Properties = {key: value for key, value in news.items() if value is not None}
         wrong = [
-            *_typed(inputs, _INPUTS, ""),
-            *_typed(inputs.get("build"), _BUILD, "build."),
-            *_typed(inputs.get("registry"), _REGISTRY, "registry."),
+            *typed(inputs, _INPUTS, ""),
+            *typed(inputs.get("build"), _BUILD, "build."),
+            *typed(inputs.get("registry"), _REGISTRY, "registry."),
         ]
         image = inputs.get("imageName")
         if image is None:
             wrong.append(("imageName", "is missing, and must be given"))
-        elif isinstance(image, str) and not _NAME.match(image):
+        elif isinstance(image, str) and not NAME.match(image):
             wrong.append(
                 ("imageName", f"is {image!r}; allowed: [registry/]repository[:tag] in lower case, no digest")
             )
@@ -101,7 +96,17 @@ class DockerStandin:
             build.setdefault("context", ".")
             if isinstance(build["context"], str):
                 build.setdefault("dockerfile", str(Path(build["context"]) / "Dockerfile"))
-            build["contextDigest"] = UNKNOWN if has_unknown(build) else _digest(build)
+            if not has_unknown(build):
+                options = {key: build[key] for key in ("args", "platform", "target") if build.get(key)}
+                build["contextDigest"] = source_digest(
+                    build["context"],
+                    build["dockerfile"],
+                    options,
+                    at="build.context",
+                    file_at="build.dockerfile",
+                )
+            else:
+                build["contextDigest"] = UNKNOWN
             inputs["build"] = build
         return inputs
 
@@ -115,7 +120,7 @@ class DockerStandin:
         return str(inputs["imageName"]), self._built(inputs)
 
     def read(self, type: str, id: str, inputs: Properties, state: Properties) -> Found | None:
-        _known(type)
+        known(type, IMAGE)
         if not state:
             raise StandinError(f"image {id!r} cannot be imported: leave out the import option and build it.")
         return Found(id, inputs, state)
@@ -143,51 +148,29 @@ class DockerStandin:
             NotSimulated(IMAGE, "buildOnPreview", "previews build nothing"),
             NotSimulated(IMAGE, "build.builderVersion", "the builder decides it"),
         ]
-        if self._found_builder() is None:
-            reason = "neither docker nor podman nor buildah can build here: fleets run from source"
-            notes.append(NotSimulated(IMAGE, "build", reason))
+        if self._images.builder() is None:
+            notes.append(NotSimulated(IMAGE, "build", NO_BUILDER))
         return notes
-
-    def _found_builder(self) -> Builder | None:
-        with self._looking:
-            if not self._looked:
-                self._builder = find_builder()
-                self._looked = True
-            return self._builder
 
     def _built(self, inputs: Properties) -> Properties:
         build = inputs.get("build") or {}
         image = str(inputs["imageName"])
-        builder = self._found_builder()
-        if builder is None:
-            self._say_once(
-                f"{image}: no image is built, as neither docker (with a daemon), buildah nor podman can be "
-                "used here: fleets run from source, and the digest is the source's."
-            )
-            return _outputs(inputs, digest=f"sha256:{build['contextDigest']}", by="source")
-        log = self._environment.logs_dir / f"image-{_file_name(image)}.log"
         recipe = Build(
             image=image,
             context=Path(build["context"]),
-            dockerfile=_dockerfile(build),
+            dockerfile=dockerfile_of(build["context"], build["dockerfile"], at="build.dockerfile"),
             args=build.get("args") or {},
             options={key: build[key] for key in ("network", "platform", "target") if build.get(key)},
             add_hosts=build.get("addHosts") or [],
             cache_from=(build.get("cacheFrom") or {}).get("images") or [],
         )
-        made = builder.build(recipe, log)
-        server = _server(inputs)
-        if not inputs.get("skipPush") and not _ECR.match(server):
-            registry = inputs.get("registry") or {}
-            made = builder.push(
-                image, Registry(server, registry.get("username"), registry.get("password")), log
-            )
-        return _outputs(inputs, digest=made, by=builder.name)
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (the engine shows it as a diagnostic)
+        made, by = self._images.made(
+            recipe,
+            source=build["contextDigest"],
+            login=inputs.get("registry") or {},
+            push=not inputs.get("skipPush"),
+        )
+        return _outputs(inputs, digest=made, by=by)
 
 
 def _outputs(inputs: Properties, *, digest: Any, by: Any) -> Properties:
@@ -197,63 +180,11 @@ def _outputs(inputs: Properties, *, digest: Any, by: Any) -> Properties:
         "baseImageName": image,
         "builtBy": by,
         "imageName": image,
-        "registryServer": _server(inputs) if isinstance(image, str) else UNKNOWN,
+        "registryServer": server_of(image) if isinstance(image, str) else UNKNOWN,
         "repoDigest": UNKNOWN,
     }
     if isinstance(build, dict):
         outputs |= {key: build[key] for key in ("context", "dockerfile", "platform") if key in build}
     if isinstance(image, str) and isinstance(digest, str):
-        tag = (_NAME.match(image) or {"tag": None})["tag"] or ""
-        outputs["repoDigest"] = f"{image.removesuffix(tag)}@{digest}"
+        outputs["repoDigest"] = f"{repository_of(image)}@{digest}"
     return outputs
-
-
-def _server(inputs: Properties) -> str:
-    """The registry's host: the one in the image's name, as a push goes there."""
-    match = _NAME.match(str(inputs["imageName"]))
-    return (match["server"] if match else None) or "docker.io"
-
-
-def _digest(build: Properties) -> str:
-    options = {key: build[key] for key in ("args", "platform", "target") if build.get(key)}
-    context = Path(build["context"])
-    if not context.is_dir():
-        raise Refused(
-            [("build.context", f"is {build['context']!r}, and {context.absolute()} is no directory")]
-        )
-    return digest(context, _dockerfile(build), options)
-
-
-def _dockerfile(build: Properties) -> Path:
-    """The Dockerfile: its path is the program's, or else the context's."""
-    given = Path(build["dockerfile"])
-    tried = [given, Path(build["context"]) / given]
-    for path in tried:
-        if path.is_file():
-            return path
-    places = " or ".join(str(path) for path in dict.fromkeys(path.absolute() for path in tried))
-    raise Refused([("build.dockerfile", f"is {build['dockerfile']!r}; there is no file {places}")])
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", name)
-
-
-def _known(type: str) -> None:
-    if type != IMAGE:
-        raise StandinError(
-            f"{type}: the local environment has no such resource; of the docker package it has {IMAGE} "
-            "alone. Keep it out of local with the stack's settings."
-        )
-
-
-def _typed(value: Any, known: dict[str, type], at: str) -> list[tuple[str, str]]:
-    if not isinstance(value, dict):
-        return []
-    wrong = []
-    for key, item in value.items():
-        if key not in known:
-            wrong.append((at + key, f"is no property; allowed: {', '.join(sorted(known))}"))
-        elif item is not None and item is not UNKNOWN and not isinstance(item, known[key]):
-            wrong.append((at + key, f"is of the wrong type; allowed: a {known[key].__name__}"))
-    return wrong
