@@ -8,6 +8,7 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionCostAccessArgs
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
 from agent_infra.fleet.options import SecretKey, Worker
@@ -22,6 +23,8 @@ __all__ = [
     "CacheConnection",
     "ContractOverrides",
     "DatabaseConnection",
+    "DeletionCostAccess",
+    "DeletionCostAccessArgs",
     "FleetRole",
     "FleetRoleArgs",
     "ImageBuild",

@@ -110,6 +110,9 @@ class AgentFleetArgs(FleetOptions):
     """More environment variables; they win over the fleet's own."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
+    deletion_cost_role: MaybeOutput[str] | None = None
+    """The Role by which its workers may do that already, such as `DeletionCostAccess.role_name`; without it
+    the fleet makes one of its own."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
 
@@ -123,6 +126,10 @@ class AgentFleetArgs(FleetOptions):
     def _loses_no_task(self) -> Self:
         self.numbers()
         return self
+
+    def tells_load(self, kind: ComponentKind) -> bool:
+        """Whether pods of that kind tell Kubernetes how busy they are."""
+        return kind == "worker" and self.queue is not None and self.deletion_cost and self.worker.shrinks
 
     def numbers(self) -> TaskContract:
         """The fleet's task contract."""

@@ -11,6 +11,7 @@ from agent_infra.component import Component
 from agent_infra.fleet import configuration, followed_secrets, image
 from agent_infra.fleet.account import service_account
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.deletion_cost_access import DeletionCostAccess
 from agent_infra.fleet.deployment import deployment
 from agent_infra.fleet.disruption import disruption_budget
 from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
@@ -73,6 +74,10 @@ class AgentFleet(Component):
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
         for kind in ("api", "worker") if args.queue else ("api",):
             self._workload(kind, configuration.digest(values), needed)
+        if args.tells_load("worker") and args.deletion_cost_role is None:
+            access = {"namespace": args.namespace, "service_accounts": [fleet]}
+            access["role_name"] = f"{fleet}-deletion-cost"
+            DeletionCostAccess(f"{name}-deletion-cost", access, self._opts())
         made = self._object(name, service(args, names))
 
         self.service = made.metadata.apply(lambda metadata: metadata.name or fleet)

@@ -31,6 +31,11 @@ class Worker(Args):
     replicas: Replicas = Replicas(min=1)
     resources: Resources = Resources()
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether an autoscaler may choose among several of them which one goes."""
+        return self.replicas.max > max(1, self.replicas.min)
+
 
 class SecretKey(Args):
     """One entry of a Kubernetes secret."""
@@ -50,6 +55,9 @@ class FleetOptions(Args):
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
     contract: ContractOverrides = ContractOverrides()
     """Numbers in place of those that follow from `task_timeout`."""
+    deletion_cost: bool = True
+    """Whether workers that an autoscaler may take away tell Kubernetes how busy they are, so that idle ones
+    go first. They get a token that can change their own pod's `pod-deletion-cost` and nothing else."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     model: str | None = None
     """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
