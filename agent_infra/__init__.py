@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     )
     from agent_infra.fleet.contract_args import ContractOverrides
     from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionCostAccessArgs
+    from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image_args import ImageBuild
+    from agent_infra.fleet.network_args import EgressRule, NetworkRules
     from agent_infra.fleet.options import SecretKey, Worker
+    from agent_infra.fleet.placement_args import Placement, Toleration
+    from agent_infra.fleet.probes import Probes
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
     from agent_infra.fleet.scaling_args import Replicas
@@ -61,15 +65,22 @@ __all__ = [
     "DatabaseConnection",
     "DeletionCostAccess",
     "DeletionCostAccessArgs",
+    "EgressRule",
     "EksCluster",
     "EksClusterArgs",
     "ExistingNetwork",
+    "FleetGateway",
+    "FleetIngress",
     "FleetRole",
     "FleetRoleArgs",
+    "FleetService",
     "ImageBuild",
     "Network",
     "NetworkArgs",
+    "NetworkRules",
     "Oidc",
+    "Placement",
+    "Probes",
     "QueueConnection",
     "QueueSender",
     "RedisCache",
@@ -90,6 +101,7 @@ __all__ = [
     "SettingsError",
     "SyncedSecret",
     "TaskContract",
+    "Toleration",
     "WorkQueue",
     "WorkQueueArgs",
     "Worker",
@@ -124,7 +136,11 @@ _MODULES = {
         "DatabaseConnection",
         "QueueConnection",
     ),
+    "agent_infra.fleet.exposure_args": ("FleetGateway", "FleetIngress", "FleetService"),
+    "agent_infra.fleet.network_args": ("EgressRule", "NetworkRules"),
     "agent_infra.fleet.options": ("SecretKey", "Worker"),
+    "agent_infra.fleet.placement_args": ("Placement", "Toleration"),
+    "agent_infra.fleet.probes": ("Probes",),
     "agent_infra.fleet.resources": ("Resources",),
     "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),

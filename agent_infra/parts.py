@@ -23,6 +23,8 @@ from agent_infra.fleet.connections import (
 )
 from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
 from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
+from agent_infra.fleet.placement_args import check_placements
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.secret_sync_args import SecretArn
 from agent_infra.queue_contract import queue_contract
 
@@ -208,6 +210,10 @@ class FleetSettings(FleetOptions):
         contract = self.task_contract(
             self.environment, queue_visibility=existing.visibility if existing else None
         )
+        check_placements(
+            (self.placement, self.worker.placement if self.worker else None), self.image, contract
+        )
+        check_start(self.probes, contract)
         if self.worker is not None and existing is None:
             queue_contract(
                 self.task_timeout,

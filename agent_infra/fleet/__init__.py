@@ -9,9 +9,13 @@ from agent_infra.fleet.connections import (
 )
 from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionCostAccessArgs
+from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
+from agent_infra.fleet.network_args import EgressRule, NetworkRules
 from agent_infra.fleet.options import SecretKey, Worker
+from agent_infra.fleet.placement_args import Placement, Toleration
+from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
 from agent_infra.fleet.scaling_args import Replicas
@@ -25,14 +29,22 @@ __all__ = [
     "DatabaseConnection",
     "DeletionCostAccess",
     "DeletionCostAccessArgs",
+    "EgressRule",
+    "FleetGateway",
+    "FleetIngress",
     "FleetRole",
     "FleetRoleArgs",
+    "FleetService",
     "ImageBuild",
+    "NetworkRules",
     "Oidc",
+    "Placement",
+    "Probes",
     "QueueConnection",
     "Replicas",
     "Resources",
     "SecretKey",
     "SyncedSecret",
+    "Toleration",
     "Worker",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 import pulumi
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
 from agent_infra.component import Args, MaybeOutput, shaped
@@ -20,6 +20,8 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image_args import ImageBuild, ImageReference
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
+from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
+from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
 
@@ -70,7 +72,6 @@ class AgentFleetArgs(FleetOptions):
     environment_name: str | None = None
     """Such as dev; the stack's name where it is not said."""
 
-    service_port: int = Field(default=80, ge=1, le=65535)
     worker: Worker = Worker()
     """Used where there is a queue."""
     cache: CacheConnection | None = None
@@ -124,12 +125,28 @@ class AgentFleetArgs(FleetOptions):
 
     @model_validator(mode="after")
     def _loses_no_task(self) -> Self:
-        self.numbers()
+        contract = self.numbers()
+        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_start(self.probes, contract)
         return self
 
     def tells_load(self, kind: ComponentKind) -> bool:
         """Whether pods of that kind tell Kubernetes how busy they are."""
         return kind == "worker" and self.queue is not None and self.deletion_cost and self.worker.shrinks
+
+    def placement_of(self, kind: ComponentKind) -> Placement:
+        """Where pods of that kind run."""
+        return (self.worker.placement if kind == "worker" else None) or self.placement
+
+    @property
+    def architecture(self) -> str | None:
+        """The one processor that an image is built for."""
+        built = image_architectures(self.image)
+        return built[0] if len(built) == 1 else None
+
+    def uses_kubernetes(self, kind: ComponentKind) -> bool:
+        """Whether pods of that kind talk to Kubernetes' own API."""
+        return self.tells_load(kind) or bool(self.extra_pod_spec.get("automountServiceAccountToken"))
 
     def numbers(self) -> TaskContract:
         """The fleet's task contract."""

@@ -14,8 +14,10 @@ from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.deletion_cost_access import DeletionCostAccess
 from agent_infra.fleet.deployment import deployment
 from agent_infra.fleet.disruption import disruption_budget
+from agent_infra.fleet.exposure import exposed, url
 from agent_infra.fleet.kubernetes_secrets import kubernetes_secret
 from agent_infra.fleet.names import ComponentKind, Names
+from agent_infra.fleet.network_policy import network_policies
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
 from agent_infra.fleet.scaling import autoscaler, scales
@@ -38,6 +40,9 @@ class AgentFleet(Component):
 
     service: pulumi.Output[str]
     """The Service's name."""
+    url: pulumi.Output[str]
+    """Where it answers: its host where it is exposed, its load balancer once that is there, else its address
+    inside the cluster."""
     namespace: pulumi.Output[str]
     image: pulumi.Output[str]
     """What the pods run; one that was built is `repository@sha256:...`."""
@@ -72,19 +77,26 @@ class AgentFleet(Component):
         needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
-        for kind in ("api", "worker") if args.queue else ("api",):
+        kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
+        for kind, policy in network_policies(args, names, values, kinds):
+            needed.append(self._object(names.child(name, kind), policy))
+        for kind in kinds:
             self._workload(kind, configuration.digest(values), needed)
         if args.tells_load("worker") and args.deletion_cost_role is None:
             access = {"namespace": args.namespace, "service_accounts": [fleet]}
             access["role_name"] = f"{fleet}-deletion-cost"
             DeletionCostAccess(f"{name}-deletion-cost", access, self._opts())
         made = self._object(name, service(args, names))
+        for manifest in exposed(args, names):
+            self._object(name, manifest, [made])
 
         self.service = made.metadata.apply(lambda metadata: metadata.name or fleet)
+        self.url = url(args, names, made.status)
         self.namespace = pulumi.Output.from_input(args.namespace)
         self.register_outputs(
             {
                 "service": self.service,
+                "url": self.url,
                 "namespace": self.namespace,
                 "image": self.image,
                 "roleArn": self.role_arn,

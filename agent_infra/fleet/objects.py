@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes import apiextensions, apps, autoscaling, core, policy
+from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy
 
 #: A Kubernetes object in Kubernetes' own names, `apiVersion` and `kind` included.
 Manifest = dict[str, Any]
@@ -20,6 +20,8 @@ _CLASSES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
     ("apps/v1", "Deployment"): apps.v1.Deployment,
     ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
     ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
+    ("networking.k8s.io/v1", "Ingress"): networking.v1.Ingress,
+    ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
 }
 
 

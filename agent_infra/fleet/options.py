@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
 from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService, one_way_in
 from agent_infra.fleet.fleet_contract import fleet_contract
+from agent_infra.fleet.network_args import NetworkRules
+from agent_infra.fleet.placement_args import Placement
+from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
 
@@ -30,6 +34,8 @@ class Worker(Args):
 
     replicas: Replicas = Replicas(min=1)
     resources: Resources = Resources()
+    placement: Placement | None = None
+    """Where they run; where the fleet's pods do where it is not said."""
 
     @property
     def shrinks(self) -> bool:
@@ -67,11 +73,26 @@ class FleetOptions(Args):
     """Run in every pod before it starts, where there is a database."""
     port: int = Field(default=8000, ge=1024, le=65535)
     """Where the container listens; below 1024 it would need to be root."""
+    service: FleetService = FleetService()
+    """The address inside the cluster, or a load balancer of its own."""
+    ingress: FleetIngress | None = None
+    gateway: FleetGateway | None = None
+    """Ingress or Gateway API: how the fleet is reached from outside the cluster; one of them."""
+    network_policy: NetworkRules | None = NetworkRules()
+    """Whom the pods may talk to; null makes no policy, for clusters that have rules of their own."""
+    placement: Placement = Placement()
+    """Where the pods run."""
+    probes: Probes = Probes()
     secret_environment: Mapping[VariableName, SecretKey] = {}
     """Environment variables out of Kubernetes secrets, such as LLM_API_KEY from agent-secrets/llm-api-key."""
     extra_pod_spec: Mapping[str, Any] = {}
     """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
     are merged by name, all else is replaced. The container is called `agent`."""
+
+    @model_validator(mode="after")
+    def _reached_in_one_way(self) -> Self:
+        one_way_in(self.service, self.ingress, self.gateway)
+        return self
 
     def task_contract(
         self, environment: Mapping[str, Any], *, queue_visibility: int | None = None

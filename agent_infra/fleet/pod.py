@@ -10,11 +10,11 @@ from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.fleet_contract import CONTAINER, own_pre_stop
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.options import SecretKey
+from agent_infra.fleet.placement import placed
+from agent_infra.fleet.probes import probes
 
 #: The user that the pods run as; any but root would do.
 USER_ID = 10001
-#: How long a pod may take to start: `startupProbe` asks every two seconds.
-_START_SECONDS = 120
 
 
 def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any)
         **common,
         "command": list(command),
         "ports": [{"name": "http", "containerPort": args.port, "protocol": "TCP"}],
-        **_probes(),
+        **probes(args.probes),
         **_pre_stop(args, kind, contract.pre_stop),
     }
     migrate = {"name": "migrate", **common, "command": list(args.migrate_command)}
@@ -68,15 +68,7 @@ def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any)
         **({"initContainers": [migrate]} if args.database else {}),
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": names.selector(kind)},
-            }
-            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-        ],
+        **placed(args.placement_of(kind), names, kind, architecture=args.architecture),
     }
 
 
@@ -87,16 +79,6 @@ def _pre_stop(args: AgentFleetArgs, kind: ComponentKind, seconds: int) -> dict[s
     return {
         "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}
     }  # the kubelet's own: no shell is needed
-
-
-def _probes() -> dict[str, Any]:
-    live = {"httpGet": {"path": "/healthz", "port": "http"}}
-    ready = {"httpGet": {"path": "/readyz", "port": "http"}}
-    return {
-        "startupProbe": {**live, "periodSeconds": 2, "failureThreshold": _START_SECONDS // 2},
-        "livenessProbe": {**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
-        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
-    }
 
 
 def _secret_environment(keys: Mapping[str, SecretKey]) -> dict[str, Any]:

@@ -186,14 +186,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def record(program: Callable[[], Any], *, stack: str = "test") -> Recorded:
+def record(program: Callable[[], Any], *, stack: str = "test", preview: bool = False) -> Recorded:
     """Runs a program to its end against the mock; its errors are raised here."""
     recorder = _Mocks()
     monitor = _Monitor(recorder)
     returned: list[Any] = []
 
     async def run() -> Any:
-        mocks.set_mocks(recorder, project="agent-infra", stack=stack, monitor=monitor)
+        mocks.set_mocks(recorder, project="agent-infra", stack=stack, preview=preview, monitor=monitor)
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()
         try:

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from agent_infra import AgentFleet, AgentFleetArgs, ArgsError, Replicas, Resources, SecretKey
-from agent_infra.fleet import QueueConnection, Worker
+from agent_infra.fleet import FleetService, QueueConnection, Worker
 from agent_infra.fleet.merge import merge
 from tests.unit.recording import Recorded, record
 
@@ -61,7 +61,7 @@ def seed() -> Recorded:
     args = AgentFleetArgs(
         image=IMAGE,
         port=8000,
-        service_port=80,
+        service=FleetService(port=80),
         replicas=Replicas(min=3, max=10, target_cpu=70),
         resources=Resources(cpu="250m", memory="256Mi", cpu_limit="500m", memory_limit="512Mi"),
         secret_environment={"LLM_API_KEY": SecretKey(name="agent-secrets", key="llm-api-key")},

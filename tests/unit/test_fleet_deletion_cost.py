@@ -144,3 +144,19 @@ def test_a_platform_without_such_workers_makes_none() -> None:
 def test_accounts_that_are_no_names_are_refused(accounts: list[str]) -> None:
     with pytest.raises(ArgsError):
         DeletionCostAccess("it", {"namespace": "agents", "service_accounts": accounts})
+
+
+def test_only_a_worker_that_tells_its_load_may_connect_to_the_api_server() -> None:
+    recorded = fleet(network_policy={"kubernetes_cidrs": ["10.0.0.1/32"]})
+
+    def reaches(name: str) -> bool:
+        (made,) = (
+            made for made in recorded.of("kubernetes:networking.k8s.io/v1:NetworkPolicy") if made.name == name
+        )
+        blocks = [
+            peer.get("ipBlock") for rule in made.inputs["spec"]["egress"] for peer in rule.get("to", [])
+        ]
+        return {"cidr": "10.0.0.1/32"} in blocks
+
+    assert reaches("support-worker")
+    assert not reaches("support")

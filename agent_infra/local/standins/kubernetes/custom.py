@@ -1,7 +1,8 @@
-"""Schemas of the custom resources that the components make, as far as they concern AWS.
+"""Schemas of the custom resources that the components make.
 
-Fields and their bounds are those of External Secrets' own definitions (v2.9, `external-secrets.io/v1`);
-what the components have no use for is left out, and so refused.
+Fields and their bounds are those of External Secrets' own definitions (v2.9, `external-secrets.io/v1`), as
+far as they concern AWS, and of the Gateway API's (v1.4, `gateway.networking.k8s.io/v1`); what the components
+have no use for is left out, and so refused.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _LABEL: Final = {
 _DURATION: Final = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"}
 
 
-def _object(*required: str, **properties: Any) -> dict[str, Any]:
+def _object(*required: str, owner: str = _OWNER, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
         "required": list(required),
         "additionalProperties": False,
-        "x-owner": _OWNER,
+        "x-owner": owner,
     }
 
 
@@ -106,9 +107,64 @@ _SECRET_STORE: Final = _object(
     retrySettings=_object(maxRetries=_COUNT, retryInterval=_TEXT),
 )
 
+_GATEWAY: Final = "Gateway API"
+_HOST: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 253,
+    "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+}
+_GATEWAY_PORT: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
+#: GEP-2257: at most five digits and one unit, up to four times.
+_GATEWAY_DURATION: Final = {"type": "string", "pattern": r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
+_BACKEND: Final = _object(
+    "name",
+    group=_TEXT,
+    kind=_TEXT,
+    name=_LABEL,
+    namespace=_LABEL,
+    port=_GATEWAY_PORT,
+    weight={"type": "integer", "minimum": 0, "maximum": 1_000_000},
+    owner=_GATEWAY,
+)
+_ROUTE_PATH: Final = _object(
+    type=_one_of("Exact", "PathPrefix", "RegularExpression"),
+    value={"type": "string", "maxLength": 1024},
+    owner=_GATEWAY,
+)
+_HEADER: Final = _object(
+    "name", "value", type=_one_of("Exact", "RegularExpression"), name=_TEXT, value=_TEXT, owner=_GATEWAY
+)
+_METHOD: Final = _one_of("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
+_ROUTE_MATCH: Final = _object(path=_ROUTE_PATH, headers=_list(_HEADER), method=_METHOD, owner=_GATEWAY)
+_ROUTE_RULE: Final = _object(
+    name=_LABEL,
+    matches=_list(_ROUTE_MATCH),
+    backendRefs={**_list(_BACKEND), "maxItems": 16},
+    timeouts=_object(request=_GATEWAY_DURATION, backendRequest=_GATEWAY_DURATION, owner=_GATEWAY),
+    owner=_GATEWAY,
+)
+_PARENT: Final = _object(
+    "name",
+    group=_TEXT,
+    kind=_TEXT,
+    name=_LABEL,
+    namespace=_LABEL,
+    sectionName=_LABEL,
+    port=_GATEWAY_PORT,
+    owner=_GATEWAY,
+)
+_HTTP_ROUTE: Final = _object(
+    parentRefs={**_list(_PARENT), "maxItems": 32},
+    hostnames={**_list(_HOST), "maxItems": 16},
+    rules={**_list(_ROUTE_RULE), "maxItems": 16},
+    owner=_GATEWAY,
+)
+
 _SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
     ("external-secrets.io", "v1", "ExternalSecret"): _EXTERNAL_SECRET,
     ("external-secrets.io", "v1", "SecretStore"): _SECRET_STORE,
+    ("gateway.networking.k8s.io", "v1", "HTTPRoute"): _HTTP_ROUTE,
 }
 
 

@@ -57,6 +57,7 @@ KNOWN_CUSTOM: Final[dict[tuple[str, str], bool]] = {
     ("elbv2.k8s.aws", "IngressClassParams"): False,
     ("elbv2.k8s.aws", "TargetGroupBinding"): True,
     ("external-secrets.io", "ExternalSecret"): True,
+    ("gateway.networking.k8s.io", "HTTPRoute"): True,
     ("external-secrets.io", "SecretStore"): True,
     ("monitoring.coreos.com", "ServiceMonitor"): True,
     ("monitoring.coreos.com", "PodMonitor"): True,
