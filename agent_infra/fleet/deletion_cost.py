@@ -113,7 +113,7 @@ def policy(name: Any, service_accounts: Sequence[str], *, namespace: Any, labels
             "variables": [
                 {
                     "name": "asking",
-                    "expression": "request.userInfo.extra[?'authentication.kubernetes.io/pod-name'][0]"
+                    "expression": "request.userInfo.?extra[?'authentication.kubernetes.io/pod-name'][0]"
                     ".orValue('')",
                 },
                 {"name": "before", "expression": "oldObject.metadata.?annotations.orValue({})"},
