@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image_args import ImageBuild
+    from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
     from agent_infra.fleet.network_args import EgressRule, NetworkRules
     from agent_infra.fleet.options import SecretKey, Worker
     from agent_infra.fleet.placement_args import Placement, Toleration
@@ -75,6 +76,9 @@ __all__ = [
     "FleetRoleArgs",
     "FleetService",
     "ImageBuild",
+    "LlmAccess",
+    "ModelLimits",
+    "ModelPrice",
     "Network",
     "NetworkArgs",
     "NetworkRules",
@@ -136,6 +140,7 @@ _MODULES = {
         "DatabaseConnection",
         "QueueConnection",
     ),
+    "agent_infra.fleet.llm_args": ("LlmAccess", "ModelLimits", "ModelPrice"),
     "agent_infra.fleet.exposure_args": ("FleetGateway", "FleetIngress", "FleetService"),
     "agent_infra.fleet.network_args": ("EgressRule", "NetworkRules"),
     "agent_infra.fleet.options": ("SecretKey", "Worker"),

@@ -40,6 +40,14 @@ class ArgsError(ValueError):
         super().__init__("\n".join(f"{owner}: {problem}" for problem in problems))
 
 
+class Problems(ValueError):
+    """What a check of several things found, each to be told on its own; for validators."""
+
+    def __init__(self, found: Sequence[Problem]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(map(str, found)))
+
+
 class Args(BaseModel):
     """The base of every component's arguments: immutable, and an unknown name is an error."""
 
@@ -74,6 +82,11 @@ def problems(
     for detail in error.errors(include_url=False):
         names, parent = _follow(detail["loc"], model)
         if any("Output" in str(part) for part in detail["loc"]) or _other_side(detail):
+            continue
+        if isinstance(several := detail.get("ctx", {}).get("error"), Problems):
+            for problem in several.found:
+                path = ".".join([*names, *([problem.path] if problem.path else [])])
+                found.setdefault(path, []).append(problem.message)
             continue
         sentence = _sentence(detail, parent, shown=hidden is None or not hidden(names))
         found.setdefault(".".join(names), []).append(sentence)

@@ -14,6 +14,7 @@ from agent_infra.aws.database_args import DatabaseOptions
 from agent_infra.aws.queue import WorkQueueOptions
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.args import Oidc
 from agent_infra.fleet.connections import (
     BucketConnection,
@@ -22,10 +23,12 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
-from agent_infra.fleet.options import FleetName, FleetOptions, VariableName, Worker
+from agent_infra.fleet.llm_args import LlmAccess
+from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.placement_args import check_placements
 from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.secret_sync_args import SecretArn
+from agent_infra.fleet.variables import PLAIN, VariableName
 from agent_infra.queue_contract import queue_contract
 
 SecretName = FleetName
@@ -165,6 +168,13 @@ class AuthSettings(Args):
         return self
 
 
+class LlmSettings(LlmAccess):
+    """A fleet's language models, and whose keys they are asked with."""
+
+    secret: SecretName | None = None
+    """Which secret, the fleet's own or the environment's, holds the keys of the LLM's vendors."""
+
+
 class FleetSettings(FleetOptions):
     """One fleet; it uses whatever of cache, database and storage the environment has."""
 
@@ -176,18 +186,25 @@ class FleetSettings(FleetOptions):
     queue: QueueSettings = QueueSettings()
     secrets: Mapping[SecretName, SecretSettings] = {}
     """Secrets of this fleet alone."""
-    llm_secret: SecretName | None = None
-    """Which secret, its own or the environment's, holds the keys of the LLM's vendors."""
+    llm: LlmSettings = LlmSettings()
     auth: AuthSettings = AuthSettings()
     synced_secrets: Sequence[SecretName] = ()
     """Which secrets, its own or the environment's, become Kubernetes secrets and environment variables."""
     identity: Literal["pod-identity", "irsa"] = "pod-identity"
     """How its pods get their AWS role: EKS Pod Identity, or IRSA, which Fargate needs (`cluster.irsa`)."""
-    environment: Mapping[VariableName, str] = {}
+    environment: Annotated[Mapping[VariableName, str], PLAIN] = {}
+    """More variables; none that a field says, and no secret."""
 
     def kubernetes_name(self, fleet: str, secret: str) -> str:
         """What a synced secret is called in Kubernetes; one of the fleet's own by both names."""
         return f"{fleet}-{secret}" if secret in self.secrets else secret
+
+    def llm_of(self, fleet: str) -> LlmAccess:
+        """Its language models; the limits of a key of its own are its own."""
+        llm = self.llm
+        if llm.quota is None and llm.secret is not None and llm.secret in self.secrets:
+            return llm.model_copy(update={"quota": fleet})
+        return llm
 
     def makes_api_keys(self, environment: str) -> bool:
         """Whether a secret is made for its API keys."""
@@ -202,6 +219,15 @@ class FleetSettings(FleetOptions):
             raise ValueError(
                 "`queue` is for workers, and `worker` is not said; add `worker: {}`, or leave `queue` out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _agents_fit_in(self) -> Self:
+        queue = self.queue.existing or self.queue
+        receives = queue.max_receives if self.worker else None
+        found = list(unfit_agents(self.agents, max_receives=receives, environment=self.environment))
+        if found:
+            raise ValueError("; and ".join(found))
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from agent_infra.aws.cluster import EksCluster, EksClusterOptions
+from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.aws.network import Network, NetworkOptions
 from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
 from agent_infra.aws.secrets import Secrets
@@ -142,6 +143,10 @@ class AgentPlatform(Component):
                 "keda_queue_arns": [queue.arn for queue in self._to_queues.values() if queue]
                 if options.keda
                 else [],
+                "keda_reads_metrics": any(
+                    fleet.worker is not None and fleet.worker.replicas.queue_age is not None
+                    for fleet in self._settings.fleets.values()
+                ),
                 "deletion_protection": self._settings.protect,
                 "tags": self._shared_tags,
             },
@@ -218,12 +223,12 @@ class AgentPlatform(Component):
     def _fleet(self, fleet: str, spec: FleetSettings) -> AgentFleet:
         # The settings refuse fleets without a cluster.
         cluster = cast("EksCluster", self.cluster)
-        llm = self._secrets.find(fleet, spec.llm_secret) if spec.llm_secret else None
+        llm = self._secrets.find(fleet, spec.llm.secret) if spec.llm.secret else None
         keys = self._secrets.api_keys(fleet)
         written = {"llm": llm and llm.version, "api-keys": keys and keys.version}
         synced = [spec.kubernetes_name(fleet, key) for key in spec.synced_secrets]
         args = AgentFleetArgs(
-            **said(spec, FleetOptions),
+            **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
             image=self._images.of(fleet),
             require_digest=self._settings.protect,
             fleet_name=fleet,
@@ -234,12 +239,14 @@ class AgentPlatform(Component):
             cache=self.stores.cache_connection,
             database=self.stores.database_connection,
             queue=self._to_queues[fleet],
+            keda=self._keda(),
             bucket=self.stores.bucket_connection,
             llm_secret_arn=llm and llm.arn,
             llm_secret_kms_key_arn=llm and llm.kms_key_arn,
             api_keys_secret_arn=keys and keys.arn,
             api_keys_secret_kms_key_arn=keys and keys.kms_key_arn,
             oidc=spec.auth.oidc,
+            llm=spec.llm_of(fleet),
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             deletion_cost_role=self._deletion_cost_role,
@@ -250,6 +257,11 @@ class AgentPlatform(Component):
             tags=self._shared_tags,
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))
+
+    def _keda(self) -> KedaAccess | None:
+        """The cluster's KEDA, as its fleets see it."""
+        keda = self._settings.cluster.keda if self._settings.cluster else None
+        return None if keda is None else KedaAccess(**said(keda, KedaAccess))
 
     def _outputs(self) -> dict[str, Any]:
         stores = self.stores
@@ -267,7 +279,12 @@ class AgentPlatform(Component):
             "queue_urls": {fleet: queue.url for fleet, queue in queues.items()},
             "dead_letter_queue_urls": {fleet: queue.dead_letter_url for fleet, queue in self.queues.items()},
             "fleets": {
-                name: {"service": fleet.service, "namespace": fleet.namespace, "image": fleet.image}
+                name: {
+                    "service": fleet.service,
+                    "namespace": fleet.namespace,
+                    "image": fleet.image,
+                    "max_replicas": fleet.max_replicas,
+                }
                 for name, fleet in self.fleets.items()
             },
         }

@@ -166,8 +166,5 @@ class PlatformSecrets:
 
 def _once(keys: list[MaybeOutput[str] | None]) -> list[MaybeOutput[str]]:
     """Each key once; Outputs are told apart by which they are."""
-    found: list[MaybeOutput[str]] = []
-    for key in keys:
-        if key is not None and key not in found:
-            found.append(key)
-    return found
+    found = {key if isinstance(key, str) else id(key): key for key in keys if key is not None}
+    return list(found.values())

@@ -14,15 +14,17 @@ from agent_infra.aws.cluster import EksClusterOptions
 from agent_infra.aws.network import NetworkOptions
 from agent_infra.aws.registry import RegistryOptions
 from agent_infra.aws.secrets import SecretsOptions
-from agent_infra.component import Args, Problem, problems, shaped, unknown_name
+from agent_infra.component import Args, Problem, Problems, problems, shaped, unknown_name
 from agent_infra.fleet.options import FleetName
 from agent_infra.fleet.references import moves, pinning
+from agent_infra.fleet_checks import few, fleet_problems, told
+from agent_infra.fleet_defaults import FleetDefaults, with_defaults
 from agent_infra.parts import (
-    API_KEYS,
     BuildSettings,
     CacheSettings,
     DatabaseSettings,
     FleetSettings,
+    LlmSettings,
     SecretName,
     SecretSettings,
     SecretSyncSettings,
@@ -46,7 +48,7 @@ class SettingsError(Exception):
         self.environment = environment
         self.problems = tuple(problems)
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-        lines = "\n".join(f"  {problem}" for problem in problems)
+        lines = "\n".join(f"  {line}" for line in told(self.problems))
         super().__init__(f"{count} wrong in Pulumi.{environment}.yaml:\n{lines}")
 
 
@@ -84,15 +86,21 @@ class Settings(Args):
     cache and the database each have their own `kms_key_arn`, because another key makes a new one."""
     alarms: Alarms | None = None
     """Even {} makes the alarms of every part; `notify` says whom they tell."""
+    llm: LlmSettings | None = None
+    """What each fleet's own `llm` is laid over, field by field."""
+    fleet_defaults: FleetDefaults | None = None
+    """What each fleet's own settings are laid over: mappings are merged, all else is replaced, and `null`
+    takes a default away."""
     images: Mapping[FleetName, BuildSettings] = {}
     """Images that any number of fleets name as their `image`; each is built once."""
     fleets: Mapping[FleetName, FleetSettings] = {}
+    """With the defaults in them."""
 
     @model_validator(mode="after")
     def _parts_have_what_they_need(self) -> Self:
         if self.fleets and self.cluster is None:
             raise ValueError(
-                f"fleets {', '.join(self.fleets)} run in a cluster, and `cluster` is null; name the one that "
+                f"fleets {few(list(self.fleets))} run in a cluster, and `cluster` is null; name the one that "
                 "is there with `cluster: {existing: ...}`, or leave `cluster` out for a new one"
             )
         if "cluster" in self.clients:
@@ -117,106 +125,38 @@ class Settings(Args):
             )
         return self
 
-    @model_validator(mode="after")
-    def _secrets_exist(self) -> Self:
-        for name, fleet in self.fleets.items():
-            known = {**self.secrets, **fleet.secrets}
-            for setting, keys in (
-                ("llm_secret", [fleet.llm_secret]),
-                ("auth.api_keys_secret", [fleet.auth.api_keys_secret]),
-                ("synced_secrets", fleet.synced_secrets),
-            ):
-                # What was written is not repeated: people put the secret itself where its name belongs.
-                if any(key is not None and key not in known for key in keys):
-                    raise ValueError(
-                        f"fleets.{name}.{setting} names a secret that `secrets` does not have (it has "
-                        f"{', '.join(known) or 'none'}); add it there, such as `secrets: {{llm: {{}}}}`"
-                    )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, values: Any) -> Any:
+        return with_defaults(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
-    def _somebody_is_told_apart(self) -> Self:
-        for name, fleet in self.fleets.items():
-            auth = fleet.auth
-            if auth.api_keys is False and auth.oidc is None and self.environment != "local":
-                raise ValueError(
-                    f"fleets.{name}.auth says `api_keys: false` and no `oidc`: anybody could ask, and the "
-                    "service lets anybody ask in the environment `local` alone; add `oidc: {issuer: ..., "
-                    "audience: ...}`, or leave `api_keys` out"
-                )
-            if API_KEYS in fleet.secrets and fleet.makes_api_keys(self.environment):
-                raise ValueError(
-                    f"fleets.{name}.secrets.{API_KEYS} is the name of the secret that is made for its API "
-                    f"keys; add `auth: {{api_keys_secret: {API_KEYS}}}` to use yours for them, or rename it"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _names_are_told_apart(self) -> Self:
-        taken: dict[str, str] = {}
-        for name, fleet in self.fleets.items():
-            for key in fleet.synced_secrets:
-                owner = f"fleets.{name}.secrets.{key}" if key in fleet.secrets else f"secrets.{key}"
-                called = fleet.kubernetes_name(name, key)
-                if taken.setdefault(called, owner) != owner:
-                    raise ValueError(
-                        f"{taken[called]} and {owner} would both be the Kubernetes secret {called!r}; rename "
-                        "one"
-                    )
-            if fleet.worker is not None and f"{name}-worker" in self.fleets:
-                raise ValueError(
-                    f"fleets.{name}-worker would have the name of the workers of fleets.{name}; rename one"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _pods_get_a_role(self) -> Self:
-        cluster = self.cluster
-        if cluster is None:
-            return self
-        for name, fleet in self.fleets.items():
-            if fleet.identity == "irsa" and not (cluster.irsa or _issuer_is_known(cluster)):
-                raise ValueError(
-                    f"fleets.{name}.identity is irsa, and the cluster has no OIDC provider; add "
-                    "`irsa: true` to `cluster`"
-                )
-            if fleet.identity == "pod-identity" and cluster.compute.on_fargate_alone:
-                raise ValueError(
-                    f"fleets.{name}.identity is pod-identity, which Fargate does not have; say `identity: "
-                    "irsa`, and `irsa: true` in `cluster`"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _results_have_a_place(self) -> Self:
-        for name, fleet in self.fleets.items():
-            if fleet.worker is not None and self.database is None:
-                raise ValueError(
-                    f"fleets.{name}.worker works on tasks, and their results are kept in a database that "
-                    "is not there; add `database: {}`, or leave `worker` out"
-                )
+    def _fleets_fit(self) -> Self:
+        if found := list(fleet_problems(self)):
+            raise Problems(found)
         return self
 
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
-        found: list[str] = []
+        found: list[Problem] = []
         for name, fleet in self.fleets.items():
-            image = fleet.image
+            image, at = fleet.image, f"fleets.{name}.image"
             if not isinstance(image, str):
                 if name in self.images:
                     found.append(
-                        f"fleets.{name}.image and images.{name} would have the same repository; rename one"
+                        Problem("", f"{at} and images.{name} would have the same repository; rename one")
                     )
             elif image not in self.images:
                 if self.images and "/" not in image and ":" not in image and "@" not in image:
-                    found.append(
-                        f"fleets.{name}.image: {image!r} {unknown_name(image, list(self.images))}, or a "
-                        f"ready image with its registry and tag, such as docker.io/library/{image}:1"
+                    problem = (
+                        f"{image!r} {unknown_name(image, list(self.images))}, or a ready image with its "
+                        f"registry and tag, such as docker.io/library/{image}:1"
                     )
+                    found.append(Problem(at, problem))
                 elif self.protect and moves(image):
-                    found.append(f"fleets.{name}.image: {pinning(image)}; `protect: false` takes tags")
+                    found.append(Problem(at, f"{pinning(image)}; `protect: false` takes tags"))
         if found:
-            raise ValueError("; ".join(found))
+            raise Problems(found)
         return self
 
     @classmethod
@@ -278,10 +218,6 @@ def _decoded(text: str) -> Any:
     return text
 
 
-def _issuer_is_known(cluster: EksClusterOptions) -> bool:
-    return cluster.existing is not None and cluster.existing.oidc_provider_arn is not None
-
-
 #: Where people put secrets, rightly or not.
 _SENSITIVE = frozenset(
     {
@@ -290,7 +226,7 @@ _SENSITIVE = frozenset(
         "secret_environment",
         "arguments",
         "existing",
-        "llm_secret",
+        "llm.secret",
         "api_keys_secret",
         "synced_secrets",
     }
@@ -299,7 +235,7 @@ _SENSITIVE = frozenset(
 
 def _may_be_secret(names: Sequence[str]) -> bool:
     """Whether what was written there is not repeated."""
-    return bool(_SENSITIVE & set(names)) or list(names) in (["cache"], ["database"])
+    return bool(_SENSITIVE & {*names, ".".join(names[-2:])}) or list(names) in (["cache"], ["database"])
 
 
 def _renamed(problem: Problem, prefix: str) -> Problem:

@@ -14,7 +14,10 @@ from agent_infra.aws.cache_args import RedisCacheArgs, RedisCacheOptions
 from agent_infra.aws.database import Database
 from agent_infra.aws.database_args import DatabaseArgs, DatabaseOptions
 from agent_infra.component import Args, MaybeOutput
-from agent_infra.fleet import BucketConnection, CacheConnection, DatabaseConnection
+from agent_infra.fleet import BucketConnection, CacheConnection, DatabaseConnection, Worker
+from agent_infra.fleet.names import ComponentKind
+from agent_infra.fleet.scaling_plan import replicas_of
+from agent_infra.parts import FleetSettings
 from agent_infra.settings import Settings
 
 
@@ -124,7 +127,10 @@ def said(settings: Args, options: type[Args]) -> dict[str, Any]:
 def processes(settings: Settings) -> dict[str, int]:
     """The most processes that each fleet may run: its workers included, and during a roll-out one more of
     each kind."""
-    return {
-        name: fleet.replicas.max + 1 + (fleet.worker.replicas.max + 1 if fleet.worker else 0)
-        for name, fleet in settings.fleets.items()
-    }
+    return {name: _pods(fleet, "api") + _pods(fleet, "worker") for name, fleet in settings.fleets.items()}
+
+
+def _pods(fleet: FleetSettings, kind: ComponentKind) -> int:
+    if kind == "worker" and fleet.worker is None:
+        return 0
+    return replicas_of(fleet, fleet.worker or Worker(), kind).max + 1

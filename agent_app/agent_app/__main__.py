@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import sys
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(role: str, settings: Settings) -> int:
-    # Until it serves. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
+    # Until its loop runs. In a container it is process 1, on which an unhandled SIGTERM has no effect at all.
     signal.signal(signal.SIGTERM, _end)
     from agent_app.secrets import SecretError
     from agent_app.state.migrate import MigrationFailed, run
@@ -59,6 +60,8 @@ def _run(role: str, settings: Settings) -> int:
     except (SecretError, MigrationFailed) as error:
         sys.stderr.write(f"agent-app: {error}\n")
         return 1
+    except asyncio.CancelledError:
+        return 0  # told to end while it started
     return 0
 
 

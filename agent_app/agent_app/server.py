@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from types import FrameType
 
@@ -43,6 +44,7 @@ async def serve(settings: Settings) -> None:
         SettingsError: nobody would be authenticated outside the environment `local`.
     """
     settings.require_auth()
+    _cancelled_by_sigterm()
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts), lambda: _exit(server, parts.worker))
         if not parts.own_worker:
@@ -56,6 +58,7 @@ async def serve(settings: Settings) -> None:
 
 async def work(settings: Settings) -> None:
     """A worker, with the probes on its port; they answer until its last task has ended."""
+    _cancelled_by_sigterm()
     async with service.opened(settings) as parts:
         server = _server(settings, api.create(parts, probes_only=True), parts.worker.stop)
 
@@ -83,6 +86,20 @@ async def _tell_load(settings: Settings, parts: service.Service) -> None:
     if settings.pod_directory is None:
         return
     await DeletionCost(settings.pod_directory, lambda: len(parts.worker.running), parts.metrics).run()
+
+
+def _cancelled_by_sigterm() -> None:
+    """Until the server answers signals: what starts is given up, wherever it waits.
+
+    To raise out of a signal's frame would end whatever code happens to run then, the loop's own too.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, cancel)
 
 
 def _server(settings: Settings, app: object, stop: Callable[[], None]) -> Server:

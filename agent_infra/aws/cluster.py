@@ -278,7 +278,7 @@ class EksCluster(Component):
             nodes = make_compute(self, args.compute, home, depends_on=before)
         after = self._addons([addon for addon in addons if not addon.before_nodes], [*before, *nodes])
         ready += [*before, *nodes, *after]
-        if args.keda is not None:
+        if args.keda is not None and args.keda.install:
             ready += keda.install(
                 self,
                 args.keda,
@@ -286,6 +286,7 @@ class EksCluster(Component):
                 provider=self.provider,
                 partition=self._partition,
                 queue_arns=args.keda_queue_arns,
+                reads_metrics=args.keda_reads_metrics,
                 depends_on=[*ready],
             )
         return ready

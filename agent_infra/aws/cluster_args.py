@@ -97,7 +97,8 @@ class EksClusterOptions(Args):
     """The CPU and memory of pods, which autoscalers and `kubectl top` ask for: an EKS add-on. Made in a new
     cluster where it is not said, and not in an existing one."""
     keda: Keda | None = None
-    """Even {} installs KEDA, which scales fleets by the work that waits."""
+    """Even {} installs KEDA, which scales fleets by the work that waits; `install: false` uses the one that
+    is there."""
     irsa: bool = False
     """Whether IAM knows the cluster's OIDC issuer, so that pods get roles by their service account; for what
     cannot use Pod Identity. It costs nothing."""
@@ -133,7 +134,7 @@ class EksClusterOptions(Args):
                 "`node_pools` are EKS Auto Mode's, and `compute` has it off; leave them out, or add "
                 "`auto: true`"
             )
-        if self.keda is not None and self.compute.on_fargate_alone:
+        if self.keda is not None and self.keda.install and self.compute.on_fargate_alone:
             raise ValueError(
                 "`keda` gets its role by Pod Identity, which Fargate does not have; add a node group for it, "
                 "or leave it out"
@@ -170,7 +171,9 @@ class EksClusterArgs(EksClusterOptions):
     """A key of one's own that encrypts Kubernetes' secrets; without it one is made, for 1 USD a month.
     Another key makes another cluster."""
     keda_queue_arns: Sequence[MaybeOutput[str]] = ()
-    """The queues whose length KEDA's operator may ask for; it may do nothing else."""
+    """The queues whose length KEDA's operator may ask for."""
+    keda_reads_metrics: bool = False
+    """Whether KEDA's operator may read CloudWatch's metrics, as `queue_age` needs; of all, or of none."""
     deletion_protection: bool = True
     """Whether AWS, and Pulumi before it, refuse to delete the cluster."""
     tags: Mapping[str, str] = {}

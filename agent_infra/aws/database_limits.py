@@ -21,6 +21,8 @@ RESERVED = 15
 #: More brings nothing: a process spends its time waiting for models, not for Postgres.
 _LARGEST_POOL = 10
 _SMALLEST_POOL = 2
+#: The fleets that an error names, the largest first.
+_SHOWN_FLEETS = 5
 
 _SMALL_SIZES = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
 #: GiB of memory for each virtual processor, by family, November 2026
@@ -80,7 +82,9 @@ def pool_size(connections: int, processes: Mapping[str, int], *, wanted: int | N
         return _LARGEST_POOL if wanted is None else wanted
     least = _SMALLEST_POOL if wanted is None else wanted
     if total * least > available:
-        counted = ", ".join(f"{name} {count}" for name, count in processes.items())
+        most = sorted(processes.items(), key=lambda item: -item[1])[:_SHOWN_FLEETS]
+        counted = ", ".join(f"{name} {count}" for name, count in most)
+        counted += f" and {len(processes) - len(most)} more fleets" if len(processes) > len(most) else ""
         raise ValueError(
             f"{total} processes ({counted}) with {least} connections each need {total * least}, and the "
             f"database takes {connections}, {RESERVED} of them reserved; choose a larger database, lower "

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
+from pydantic import model_validator
 
 from agent_infra.aws import policies
 from agent_infra.aws.cluster_compute import NamespaceName
 from agent_infra.aws.cluster_roles import made_role
+from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.aws.trust import pod_identity_trust
-from agent_infra.component import Args, Component, MaybeOutput, shaped
+from agent_infra.component import Component, MaybeOutput, shaped
 
 REPOSITORY: Final = "https://kedacore.github.io/charts"
 #: November 2026: https://github.com/kedacore/charts/releases
@@ -23,15 +25,29 @@ OPERATOR: Final = "keda-operator"
 _KINDS: Final = ("operator", "metricsServer", "webhooks")
 
 
-class Keda(Args):
+class Keda(KedaAccess):
     """How KEDA is installed. It costs six small pods: 0.6 CPUs and 600 MiB are asked for."""
 
+    install: bool = True
+    """False: it is in the cluster already, and nothing of it is changed. Its operator then needs
+    `sqs:GetQueueAttributes` of the fleets' queues, and `cloudwatch:GetMetricData` where a fleet says
+    `queue_age`, or another identity that is said here."""
     version: Annotated[str, shaped(r"\d+\.\d+\.\d+", 'a version of the chart, such as "2.20.2"')] = (
         CHART_VERSION
     )
     namespace: NamespaceName = "keda"
     values: Mapping[str, Any] = {}
     """More of the chart's values; they are merged over the ones that are set here."""
+
+    @model_validator(mode="after")
+    def _made_or_used(self) -> Self:
+        said = sorted({"version", "namespace", "values"} & self.model_fields_set)
+        if not self.install and said:
+            raise ValueError(
+                f"`install: false` leaves the KEDA that is there as it is, and {', '.join(said)} would say "
+                "how to install one; leave one of the two out"
+            )
+        return self
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +80,11 @@ def install(
     provider: kubernetes.Provider,
     partition: pulumi.Output[str],
     queue_arns: Sequence[MaybeOutput[str]],
+    reads_metrics: bool,
     depends_on: Sequence[pulumi.Resource],
 ) -> list[pulumi.Resource]:
-    """The release and all that it has to wait for; its operator may ask the queues how long they are."""
+    """The release and all that it has to wait for; its operator may ask the queues how long they are, and
+    CloudWatch how old their tasks are."""
     name = f"{component._name}-keda"
     asked = pulumi.InvokeOutputOptions(parent=component)
     trust = pod_identity_trust(
@@ -77,15 +95,14 @@ def install(
     )
     role, _ = made_role(component, "keda", trust=trust, managed=(), partition=partition)
     waits = [*depends_on]
-    if queue_arns:
-        waits.append(
-            aws.iam.RolePolicy(
-                name,
-                role=role.id,
-                policy=policies.document(policies.allow(["sqs:GetQueueAttributes"], list(queue_arns))),
-                opts=component._opts(),
-            )
-        )
+    allowed = [policies.allow(["sqs:GetQueueAttributes"], list(queue_arns))] if queue_arns else []
+    if reads_metrics:
+        # CloudWatch knows no narrower resource for it:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+        allowed.append(policies.allow(["cloudwatch:GetMetricData"], "*"))
+    if allowed:
+        policy = policies.document(*allowed)
+        waits.append(aws.iam.RolePolicy(name, role=role.id, policy=policy, opts=component._opts()))
     waits.append(
         aws.eks.PodIdentityAssociation(
             name,

@@ -12,6 +12,7 @@ from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionC
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
+from agent_infra.fleet.llm_args import LlmAccess, ModelLimits, ModelPrice
 from agent_infra.fleet.network_args import EgressRule, NetworkRules
 from agent_infra.fleet.options import SecretKey, Worker
 from agent_infra.fleet.placement_args import Placement, Toleration
@@ -36,6 +37,9 @@ __all__ = [
     "FleetRoleArgs",
     "FleetService",
     "ImageBuild",
+    "LlmAccess",
+    "ModelLimits",
+    "ModelPrice",
     "NetworkRules",
     "Oidc",
     "Placement",

@@ -9,8 +9,11 @@ import pulumi
 from pydantic import model_validator
 
 from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
-from agent_infra.component import Args, MaybeOutput, shaped
+from agent_infra.aws.keda_access import KedaAccess
+from agent_infra.component import Args, MaybeOutput, Problem, Problems, shaped
 from agent_infra.contract import TaskContract
+from agent_infra.fleet import scaling_plan, shared_state
+from agent_infra.fleet.agents_args import unfit_agents
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -24,6 +27,8 @@ from agent_infra.fleet.placement_args import Placement, check_placements, image_
 from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.scaling_check import scaling_problems
+from agent_infra.fleet.variables import PLAIN, VariableName
 
 
 class SyncedSecret(Args):
@@ -99,6 +104,8 @@ class AgentFleetArgs(FleetOptions):
     """What tells that a secret which the pods read themselves was written anew, such as `Secrets.versions`:
     the pods are replaced by the `up` that changes it."""
 
+    keda: KedaAccess | None = None
+    """The cluster's KEDA; even {} says that there is one. The workers are then scaled by their queue."""
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""
     oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
@@ -107,8 +114,8 @@ class AgentFleetArgs(FleetOptions):
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
 
-    extra_environment: Mapping[str, MaybeOutput[str]] = {}
-    """More environment variables; they win over the fleet's own."""
+    extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
+    """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
     deletion_cost_role: MaybeOutput[str] | None = None
@@ -116,6 +123,13 @@ class AgentFleetArgs(FleetOptions):
     the fleet makes one of its own."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
+
+    @model_validator(mode="after")
+    def _scaling_is_possible(self) -> Self:
+        worker = self.worker if self.queue or self.worker.model_fields_set else None
+        if found := scaling_problems(self, worker, keda=self.keda, queue=self.queue):
+            raise Problems([Problem(path, message) for path, message in found])
+        return self
 
     @model_validator(mode="after")
     def _image_is_pinned(self) -> Self:
@@ -154,5 +168,36 @@ class AgentFleetArgs(FleetOptions):
         return self.task_contract(self.extra_environment, queue_visibility=visibility)
 
     def replicas_of(self, kind: ComponentKind) -> Replicas:
-        """How many pods of that kind run."""
-        return self.replicas if kind == "api" else self.worker.replicas
+        """How many pods of that kind run, with `max` lowered to what the model's limits keep busy."""
+        return scaling_plan.replicas_of(self, self.worker, kind)
+
+    def situation_of(self, kind: ComponentKind) -> scaling_plan.Situation:
+        """What the choice of triggers for that kind depends on."""
+        return scaling_plan.Situation(
+            kind=kind,
+            keda=self.keda,
+            has_queue=self.queue is not None,
+            worker_concurrency=self.worker.concurrency,
+            task_timeout=self.task_timeout,
+            queue=self.queue,
+        )
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> Self:
+        worker = self.worker.replicas.max if self.queue else 0
+        found = [
+            *shared_state.missing(
+                self,
+                processes=self.replicas.max + worker,
+                cache=self.cache is not None,
+                database=self.database is not None,
+            ),
+            *unfit_agents(
+                self.agents,
+                max_receives=self.queue.max_receives if self.queue else None,
+                environment=self.extra_environment,
+            ),
+        ]
+        if found:
+            raise ValueError("; and ".join(found))
+        return self

@@ -8,6 +8,8 @@ from typing import Any
 
 import pulumi
 
+from agent_infra.fleet import llm
+from agent_infra.fleet.agents_args import agents_variable
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.objects import Manifest
@@ -42,6 +44,7 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_DATABASE_POOL_SIZE": _text(args.database.pool_size if args.database else None),
         "AGENT_APP_QUEUE_URL": args.queue and args.queue.url,
         "AGENT_APP_DEAD_LETTER_URL": args.queue and args.queue.dead_letter_url,
+        "AGENT_APP_WORKER_CONCURRENCY": args.queue and str(args.worker.concurrency),
         "AGENT_APP_MAX_ATTEMPTS": args.queue and str(args.queue.max_receives),
         "AGENT_APP_ARTIFACT_BUCKET": args.bucket and args.bucket.name,
         "AGENT_APP_ARTIFACT_PREFIX": args.bucket and args.bucket.prefix_of(fleet),
@@ -51,7 +54,10 @@ def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, A
         "AGENT_APP_OIDC_AUDIENCE": args.oidc and args.oidc.audience,
         "AGENT_APP_OIDC_OWNER_CLAIM": args.oidc and args.oidc.owner_claim,
         "AGENT_APP_OIDC_SCOPE": args.oidc and args.oidc.scope,
-        "AGENT_APP_MODEL": args.model,
+        **llm.variables(args.llm),
+        "AGENT_APP_AGENTS": agents_variable(args.agents, default=args.default_agent),
+        "AGENT_APP_REQUESTS_PER_MINUTE": _text(args.requests_per_minute),
+        "AGENT_APP_USAGE_READERS": ",".join(args.usage_readers) or None,
         "AWS_REGION": args.region,
         **args.extra_environment,
     }

@@ -20,7 +20,7 @@ from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.network_policy import network_policies
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
-from agent_infra.fleet.scaling import autoscaler, scales
+from agent_infra.fleet.scaling import autoscalers
 from agent_infra.fleet.service import service
 
 
@@ -28,9 +28,10 @@ class AgentFleet(Component):
     """An agent service in any Kubernetes cluster: an API behind one address, and workers for its queue.
 
     Makes a Deployment with its PodDisruptionBudget, Service, ServiceAccount and ConfigMap; an autoscaler
-    where `replicas` leaves it a choice; a second Deployment `<fleet>-worker` where there is a queue; an
-    image where one is to be built; an AWS role for the pods where `cluster_name` or `oidc_provider_arn` is
-    given. The pods satisfy Kubernetes' `restricted` pod security standard.
+    where `replicas` leaves it a choice (an HPA, or KEDA's ScaledObject, which owns one); a second
+    Deployment `<fleet>-worker` where there is a queue; an image where one is to be built; an AWS role
+    for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods satisfy Kubernetes'
+    `restricted` pod security standard.
 
     The cluster is said by a Kubernetes provider: `ResourceOptions(provider=cluster.provider)`.
 
@@ -48,6 +49,8 @@ class AgentFleet(Component):
     """What the pods run; one that was built is `repository@sha256:...`."""
     role_arn: pulumi.Output[str | None]
     """The pods' AWS role, where they have one."""
+    max_replicas: dict[str, int]
+    """The most pods of each kind: what was said, lowered to what the model's limits keep busy."""
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class AgentFleet(Component):
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
         kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
+        self.max_replicas = {kind: args.replicas_of(kind).max for kind in kinds}
         for kind, policy in network_policies(args, names, values, kinds):
             needed.append(self._object(names.child(name, kind), policy))
         for kind in kinds:
@@ -100,6 +104,7 @@ class AgentFleet(Component):
                 "namespace": self.namespace,
                 "image": self.image,
                 "roleArn": self.role_arn,
+                "maxReplicas": self.max_replicas,
             }
         )
 
@@ -118,9 +123,9 @@ class AgentFleet(Component):
         )
         made = self._object(child, manifest, needed)
         self._object(child, disruption_budget(args.numbers(), names, kind))
-        replicas = args.replicas_of(kind)
-        if scales(replicas):
-            self._object(child, autoscaler(replicas, names, kind), [made])
+        waits = [made]
+        for scaling in autoscalers(args, names, kind):
+            waits.append(self._object(child, scaling, waits))
 
     def _object(self, name: str, manifest: Manifest, needed: Sequence[pulumi.Resource] = ()) -> Any:
         return registered(name, manifest, self._opts(depends_on=list(needed)))

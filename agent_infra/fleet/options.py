@@ -9,14 +9,18 @@ from pydantic import Field, model_validator
 
 from agent_infra.component import Args, shaped
 from agent_infra.contract import DEFAULT_TASK_SECONDS, LONGEST_TASK_SECONDS, TaskContract
+from agent_infra.fleet.agents_args import AgentName, AgentType, impossible_agents
+from agent_infra.fleet.ceiling import UsualTask
 from agent_infra.fleet.contract_args import ContractOverrides
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService, one_way_in
 from agent_infra.fleet.fleet_contract import fleet_contract
+from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.network_args import NetworkRules
 from agent_infra.fleet.placement_args import Placement
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.variables import VariableName
 
 #: A DNS label with room for the suffixes that Kubernetes and this library put behind it.
 FleetName = Annotated[
@@ -26,13 +30,17 @@ FleetName = Annotated[
         "up to 40 lower-case letters, digits and dashes, a letter first and no dash last",
     ),
 ]
-VariableName = Annotated[str, shaped(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and underscores")]
+
+
+UsageReader = Annotated[str, shaped(r"[^,\s]+", "one name without a comma, such as ops or oidc:ada")]
 
 
 class Worker(Args):
     """The pods that work on queued tasks."""
 
     replicas: Replicas = Replicas(min=1)
+    concurrency: int = Field(default=4, ge=1, le=1000)
+    """How many tasks one works on at once."""
     resources: Resources = Resources()
     placement: Placement | None = None
     """Where they run; where the fleet's pods do where it is not said."""
@@ -59,14 +67,25 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    usual_task: UsualTask = UsualTask()
+    """What a task does to the model on average, and so how many workers its limits keep busy."""
     contract: ContractOverrides = ContractOverrides()
     """Numbers in place of those that follow from `task_timeout`."""
     deletion_cost: bool = True
     """Whether workers that an autoscaler may take away tell Kubernetes how busy they are, so that idle ones
     go first. They get a token that can change their own pod's `pod-deletion-cost` and nothing else."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    model: str | None = None
-    """The model as pydantic-ai names it, such as anthropic:claude-sonnet-4-5; else the service's default."""
+    llm: LlmAccess = LlmAccess()
+    """Models, limits, budgets and caches."""
+    agents: Mapping[AgentName, AgentType] = {}
+    """The agent types; not said, those that the service ships."""
+    default_agent: AgentName | None = None
+    """Which of them answers where a request names none; not said, the first, which is by the alphabet in
+    settings: the engine sorts them."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    """What each API key or subject may ask of the service, all replicas together."""
+    usage_readers: Sequence[UsageReader] = ()
+    """Who sees everybody's usage and not only their own: names of keys, or oidc:<subject>."""
     command: Sequence[str] = ("agent-app", "serve")
     worker_command: Sequence[str] = ("agent-app", "work")
     migrate_command: Sequence[str] = ("agent-app", "migrate")
@@ -88,6 +107,25 @@ class FleetOptions(Args):
     extra_pod_spec: Mapping[str, Any] = {}
     """Merged into each pod's spec, in Kubernetes' own names: mappings are merged, lists of named things
     are merged by name, all else is replaced. The container is called `agent`."""
+
+    @model_validator(mode="after")
+    def _a_usual_task_ends_in_time(self) -> Self:
+        usual = self.usual_task
+        if "seconds" in usual.model_fields_set and usual.seconds > self.task_timeout:
+            raise ValueError(
+                f"usual_task.seconds {usual.seconds} is above task_timeout {self.task_timeout}, which ends "
+                "every task; lower the first or raise the second"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _agents_fit(self) -> Self:
+        found = impossible_agents(
+            self.agents, self.llm, task_timeout=self.task_timeout, default=self.default_agent
+        )
+        if sentences := list(found):
+            raise ValueError("; and ".join(sentences))
+        return self
 
     @model_validator(mode="after")
     def _reached_in_one_way(self) -> Self:

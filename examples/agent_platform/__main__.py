@@ -25,7 +25,7 @@ settings = Settings(
     fleets={
         "support": {
             "image": "agent-app:local",
-            "llm_secret": "llm",
+            "llm": {"secret": "llm"},
             "replicas": {"min": 1, "max": 1},
         }
     },

@@ -268,6 +268,20 @@ async def test_a_model_without_limits_asks_nobody() -> None:
     one.settle(permit, 5)
 
 
+async def test_only_fleets_of_the_same_quota_share_their_limits(redis: Redis) -> None:
+    def of(quota: str | None, environment: str = "prod") -> RateLimits:
+        said = Settings(environment=environment, llm_quota=quota, llm_requests_per_minute=3)
+        return limits.choose(said, redis, [MODEL])
+
+    async with _running(of(None), of(None), of("support"), of("support"), of("sales"), of("sales", "dev")):
+        for _ in range(100):
+            windows = {key.decode().partition("}")[0] for key in await redis.keys("*{*")}
+            if len(windows) == 4:
+                break
+            await asyncio.sleep(0.05)
+    assert len(windows) == 4
+
+
 def test_a_models_own_limits_go_before_the_general_ones() -> None:
     own = ModelLimits(tokens_per_minute=7)
     of = limits.limits_of(Settings(llm_requests_per_minute=3, llm_limits={"openai:a": own}))

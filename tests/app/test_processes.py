@@ -175,9 +175,9 @@ def test_sigterm_amid_the_start_ends_it_with_0(stack: Stack) -> None:
         with stack.app("work", AWS_ENDPOINT_URL=f"http://{LOOPBACK}:{port}") as worker:
             silent.settimeout(60)
             asking, _ = silent.accept()  # for a secret
-            worker.running.send_signal(signal.SIGTERM)
-            assert worker.running.wait(30) == 0
-            asking.close()
+            with asking:
+                worker.running.send_signal(signal.SIGTERM)
+                assert worker.running.wait(30) == 0
 
 
 def test_a_task_that_outlasts_the_drain_is_handed_to_another_worker(stack: Stack) -> None:

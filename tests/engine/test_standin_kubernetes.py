@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-import gc
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,30 @@ from pulumi import automation as auto
 from agent_infra.local import tools
 from agent_infra.local.environment import ENVIRONMENT_DIR, LocalEnvironment
 
-pytestmark = [
-    pytest.mark.engine,
-    # Pulumi's automation API leaves the event loop of an inline program to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("closed_loops")]
 
 Program = Callable[[], None]
+
+
+@pytest.fixture
+def closed_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pulumi's automation API leaves the event loop of an inline program that fails to the garbage collector,
+    which would tell whichever test runs then."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def made() -> asyncio.AbstractEventLoop:
+        loops.append(make())
+        return loops[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", made)
+    yield
+    patience = time.monotonic() + 2  # its own thread may be about to close it
+    for loop in loops:
+        while not loop.is_closed() and time.monotonic() < patience:
+            time.sleep(0.01)
+        if not loop.is_running():
+            loop.close()
 
 
 class Stack:
@@ -99,7 +117,6 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         "PYTHONPATH": str(root),
     }
     yield Stack(environment, variables)
-    gc.collect()  # while the warnings about it are still filtered
 
 
 def _fleet(
@@ -142,7 +159,10 @@ def _fleet(
             api_version="keda.sh/v1alpha1",
             kind="ScaledObject",
             metadata={"name": "web", "namespace": inside},
-            spec={"scaleTargetRef": {"name": web.metadata.name}},
+            spec={
+                "scaleTargetRef": {"name": web.metadata.name},
+                "triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}}],
+            },
         )
         pulumi.export("settings", settings.metadata.name)
         pulumi.export("uid", web.metadata.uid)

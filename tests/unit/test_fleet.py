@@ -12,6 +12,8 @@ import pytest
 from agent_infra import AgentFleet, AgentFleetArgs, ArgsError, Replicas, Resources, SecretKey
 from agent_infra.fleet import FleetService, QueueConnection, Worker
 from agent_infra.fleet.merge import merge
+from agent_infra.fleet.scaling_args import Speed
+from agent_infra.fleet.scaling_behavior import behavior
 from tests.unit.recording import Recorded, record
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -89,6 +91,7 @@ def test_three_to_ten_replicas_are_the_autoscalers_business_alone(seed: Recorded
                 "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
             }
         ],
+        "behavior": behavior(Speed(), down_window=300),
     }
     assert seed.one(HPA).inputs["apiVersion"] == "autoscaling/v2"
 
@@ -165,6 +168,7 @@ def test_the_configuration_says_where_everything_is_and_nothing_secret() -> None
         "AGENT_APP_DATABASE_SECRET_ARN": "arn:db",
         "AGENT_APP_QUEUE_URL": "https://sqs/q",
         "AGENT_APP_DEAD_LETTER_URL": "https://sqs/dead",
+        "AGENT_APP_WORKER_CONCURRENCY": "4",
         "AGENT_APP_MAX_ATTEMPTS": "5",
         "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
         "AGENT_APP_ARTIFACT_PREFIX": "support/",

@@ -89,9 +89,9 @@ def test_the_ports_of_the_fleets_own_connections_are_open_and_no_others() -> Non
         database={"url": "postgresql://db.example/agents"},
         extra_environment={
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4318",
-            "OPENAI_BASE_URL": "http://gateway.llm/v1",
             "NOT_AN_ADDRESS": "http://elsewhere:9999",
         },
+        llm={"openai_base_url": "http://gateway.llm/v1"},
     )
     opened = {port["port"] for rule in rules for port in rule["ports"]}
     assert opened == {53, 443, 6380, 5432, 4318, 80}

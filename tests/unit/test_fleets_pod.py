@@ -107,6 +107,18 @@ def test_a_command_that_is_not_here_is_an_error_that_says_so() -> None:
         plan(deployment(command=["agentd"]), manifests(), identity=NO_IDENTITY)
 
 
+@pytest.mark.parametrize(
+    ("least", "runs"), [({}, 1), ({"minReplicaCount": 0}, 1), ({"minReplicaCount": 4}, 4)]
+)
+def test_under_keda_the_least_runs_and_one_at_least(least: dict[str, int], runs: int) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    scaler = named("ScaledObject", "web", spec={"scaleTargetRef": target, **least})
+    made = deployment()
+    assert manifests(made, scaler).replicas(made) == runs
+    other = named("ScaledObject", "web", spec={"scaleTargetRef": {**target, "name": "other"}, **least})
+    assert manifests(made, other).replicas(made) == 1
+
+
 def test_the_autoscalers_least_is_the_number_where_the_deployment_says_none(tmp_path: Path) -> None:
     scaler = named(
         "HorizontalPodAutoscaler",

@@ -157,6 +157,7 @@ def test_nothing_secret_is_an_output(local: Recorded) -> None:
         "service": "support",
         "namespace": "agents",
         "image": "agent-app:local",
+        "max_replicas": {"api": 2, "worker": 1},
     }
     assert set(local.result["queue_urls"]) == {"support"}
 
@@ -257,7 +258,7 @@ def fleet(**more: Any) -> dict[str, Any]:
 
 
 def test_a_fleets_own_secret_is_its_own_and_comes_before_the_environments() -> None:
-    recorded = platform("prod", change=fleet(llm_secret="llm", secrets={"llm": {}}))
+    recorded = platform("prod", change=fleet(llm={"secret": "llm"}, secrets={"llm": {}}))
     names = {item.name for item in recorded.of("aws:secretsmanager/secret:Secret")}
     assert {"agents-secrets-llm", "agents-secrets-support-llm"} <= names
     assert set(recorded.result["secret_arns"]) == {"llm", "support/llm", "support/api-keys"}
@@ -326,7 +327,7 @@ def test_secrets_that_a_fleet_wants_in_kubernetes_are_kept_there_and_become_its_
 
 
 def test_a_fleet_gets_its_role_by_irsa_where_it_was_said() -> None:
-    change = {**fleet(identity="irsa", llm_secret="llm"), "cluster": {"irsa": True}}
+    change = {**fleet(identity="irsa", llm={"secret": "llm"}), "cluster": {"irsa": True}}
     recorded = platform("prod", change=change)
     trust = json.loads(recorded.one("aws:iam/role:Role", "support-role").inputs["assumeRolePolicy"])
     assert trust["Statement"][0]["Action"] == "sts:AssumeRoleWithWebIdentity"

@@ -96,7 +96,7 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "replicas": {"min": 0}}}},
-            "agent-infra:fleets.support.replicas.min: 0 is wrong: input should be greater than or equal to 1",
+            "fleets.support.replicas: min 0 needs KEDA, and the cluster has none; install it",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "replicas": {"min": 9, "max": 3}}}},
@@ -112,12 +112,12 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
             "agent-infra:fleets.Support: 'Support' is wrong: say up to 40 lower-case letters",
         ),
         (
-            {"agent-infra:fleets": {"support": {"image": "a", "llm_secret": "keys"}}},
-            "fleets.support.llm_secret names a secret that `secrets` does not have",
+            {"agent-infra:fleets": {"support": {"image": "a", "llm": {"secret": "keys"}}}},
+            "fleets.support.llm.secret: names a secret that `secrets` does not have",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "worker": {}}}},
-            "fleets.support.worker works on tasks, and their results are kept in a database",
+            "fleets.support.worker: works on tasks, and their results are kept in a database",
         ),
         (
             {"agent-infra:cluster": None, "agent-infra:fleets": {"support": {"image": "a"}}},
@@ -134,11 +134,11 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "synced_secrets": ["crm"]}}},
-            "fleets.support.synced_secrets names a secret that `secrets` does not have (it has none)",
+            "fleets.support.synced_secrets: names a secret that `secrets` does not have (it has none)",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "identity": "irsa"}}},
-            "fleets.support.identity is irsa, and the cluster has no OIDC provider; add `irsa: true`",
+            "fleets.support.identity: is irsa, and the cluster has no OIDC provider; add `irsa: true`",
         ),
         (
             {
@@ -179,7 +179,7 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
                     "x-worker": {"image": "a"},
                 },
             },
-            "fleets.x-worker would have the name of the workers of fleets.x; rename one",
+            "fleets.x-worker: would have the name of the workers of fleets.x; rename one",
         ),
         (
             {
@@ -192,11 +192,11 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "auth": {"api_keys_secret": "keys"}}}},
-            "fleets.support.auth.api_keys_secret names a secret that `secrets` does not have",
+            "fleets.support.auth.api_keys_secret: names a secret that `secrets` does not have",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "auth": {"api_keys": False}}}},
-            "fleets.support.auth says `api_keys: false` and no `oidc`: anybody could ask",
+            "fleets.support.auth: says `api_keys: false` and no `oidc`: anybody could ask",
         ),
         (
             {"agent-infra:fleets": {"support": {"image": "a", "secrets": {"api-keys": {}}}}},
@@ -257,7 +257,7 @@ def test_all_problems_are_told_at_once() -> None:
         {"agent-infra:secrets": {"llm": {"from_environment": ["sk-hidden"]}}},
         {"agent-infra:fleets": {"a": {"image": "a", "environment": {"KEY": ["sk-hidden"]}}}},
         {"agent-infra:fleets": {"a": {"image": "a", "secret_environment": {"KEY": "sk-hidden"}}}},
-        {"agent-infra:fleets": {"a": {"image": "a", "llm_secret": "sk-hidden"}}},
+        {"agent-infra:fleets": {"a": {"image": "a", "llm": {"secret": "sk-hidden"}}}},
         {"agent-infra:fleets": {"a": {"image": "a", "synced_secrets": "sk-hidden"}}},
         {"agent-infra:fleets": {"a": {"image": "a", "auth": {"api_keys_secret": "sk-hidden"}}}},
         {"agent-infra:cache": {"existing": {"url": "rediss://:sk-hidden@host:6379"}}},

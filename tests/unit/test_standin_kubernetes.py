@@ -193,7 +193,11 @@ class TestCustomResources:
     def test_known_ones_are_taken_and_noted_as_not_simulated(
         self, standin: KubernetesStandin, environment: LocalEnvironment
     ) -> None:
-        news = {"metadata": {"name": "web"}, "spec": {"scaleTargetRef": {"name": "web"}}}
+        trigger = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}}
+        news = {
+            "metadata": {"name": "web"},
+            "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [trigger]},
+        }
         id, _, _ = _made(standin, "kubernetes:keda.sh/v1alpha1:ScaledObject", news)
         pool, _, _ = _made(standin, "kubernetes:karpenter.sh/v1:NodePool", {"metadata": {"name": "spot"}})
         assert (id, pool) == ("default/web", "spot")
@@ -203,7 +207,19 @@ class TestCustomResources:
             "karpenter.sh-v1-nodepool-spot.yaml",
         }
         noted = {note.type for note in standin.not_simulated()}
-        assert {"kubernetes:keda.sh:ScaledObject", "pulumi:providers:kubernetes"} <= noted
+        assert {"kubernetes:keda.sh/*:ScaledObject", "pulumi:providers:kubernetes"} <= noted
+
+    def test_a_scaled_object_that_keda_would_refuse_is_refused(self, standin: KubernetesStandin) -> None:
+        trigger = {"type": "cpu", "metricType": "Average", "metadata": {"value": 70}}
+        spec = {"scaleTargetRef": {"name": "web"}, "maxReplicas": 3, "triggers": [trigger]}
+        told = _refusals(
+            standin,
+            "kubernetes:keda.sh/v1alpha1:ScaledObject",
+            {"metadata": {"name": "web"}, "spec": spec},
+        )
+        assert told["spec.triggers[0].metadata.value"] == "is the number 70; allowed: a string"
+        assert told["spec.triggers[0].metricType"].endswith("allowed: AverageValue, Value, Utilization")
+        assert "no field that KEDA has here; did you mean 'maxReplicaCount'" in told["spec.maxReplicas"]
 
     def test_a_definition_among_the_objects_makes_its_kind_known(
         self, standin: KubernetesStandin, environment: LocalEnvironment

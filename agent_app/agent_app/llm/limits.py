@@ -216,7 +216,7 @@ class MemoryRateLimits(Line):
 
 
 def limits_of(settings: Settings) -> LimitsOf:
-    """The limits of `vendor:model`: its own, and for what they leave out, those of every model.
+    """The limits of `vendor:model`: its own, in place of those of every model.
 
     Raises:
         SettingsError: AGENT_APP_LLM_LIMITS names something that is no `vendor:model`.
@@ -255,7 +255,10 @@ def choose(
         return MemoryRateLimits(of, waited=waited)
     from agent_app.llm.redis_limits import RedisRateLimits
 
-    return RedisRateLimits(redis, settings.environment, of, models=models, waited=waited)
+    quota = (
+        settings.environment if settings.llm_quota is None else f"{settings.environment}/{settings.llm_quota}"
+    )
+    return RedisRateLimits(redis, quota, of, models=models, waited=waited)
 
 
 def _reached(model: str, limits: ModelLimits, seconds: float) -> LimitReached:

@@ -74,7 +74,7 @@ class RedisRateLimits(Line):
 
     Args:
         redis: the connection.
-        environment: whose quota it is.
+        quota: whose limits these are, the environment included.
         limits_of: a model's limits.
         models: whose windows are opened at once, by `run`, and not by their first call.
         waited: told how long calls waited.
@@ -87,7 +87,7 @@ class RedisRateLimits(Line):
     def __init__(
         self,
         redis: Redis,
-        environment: str,
+        quota: str,
         limits_of: LimitsOf,
         *,
         models: Iterable[str] = (),
@@ -99,7 +99,7 @@ class RedisRateLimits(Line):
     ) -> None:
         super().__init__(limits_of, waited)
         self._script = redis.register_script(_SCRIPT)
-        self._environment = environment
+        self._quota = quota
         self._process = uuid.uuid4().hex
         self._span = round(window * 1000 / buckets)
         self._shape = (self._span, buckets, round(quarantine * 1000))
@@ -246,7 +246,7 @@ class RedisRateLimits(Line):
         known = self._models.get(model)
         if known is None:
             # One hash tag: the keys of a script lie in one slot of a cluster.
-            key = f"agent-app:llm:{{{self._environment}:{model}}}"
+            key = f"agent-app:llm:{{{self._quota}:{model}}}"
             known = self._models[model] = _Model([key, f"{key}:{self._process}"])
         return known
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode
 
-from agent_app.settings.kinds import FromJson, HttpUrl, Listed, ModelName, SecretArn
+from agent_app.settings.kinds import FromJson, HttpUrl, Listed, ModelName, Name, SecretArn
 
 
 class ModelLimits(BaseModel):
@@ -49,6 +49,10 @@ class LlmSettings(BaseSettings):
     llm_tokens_per_minute: int | None = Field(None, ge=1, description="Of each model, replicas together")
     llm_limits: Annotated[Mapping[str, ModelLimits], NoDecode, FromJson] = Field(
         {}, description='Of one model: {"openai:gpt-5-mini": {...}}'
+    )
+    llm_quota: Name | None = Field(
+        None,
+        description="Fleets of an environment that say the same share their limits; default: all of them",
     )
     llm_wait_seconds: float = Field(30, ge=0, le=3600, description="The longest a call waits for its limits")
 

@@ -37,16 +37,21 @@ class Manifests:
         ]
 
     def replicas(self, deployment: Object) -> int:
-        """How many a Deployment wants: its own number, or the least that its autoscaler allows."""
+        """How many a Deployment wants: its own number, or the least that its autoscaler allows. One at least
+        under KEDA: nothing here would start the first when there is work."""
         said = deployment["spec"].get("replicas")
         if said is not None:
             return int(said)
-        metadata = deployment["metadata"]
-        for scaler in self.of_kind("HorizontalPodAutoscaler"):
-            target = scaler["spec"]["scaleTargetRef"]
-            same = namespace_of(scaler) == namespace_of(deployment) and target["name"] == metadata["name"]
-            if same and target.get("kind") == "Deployment":
-                return int(scaler["spec"].get("minReplicas", 1))
+        for kind, least in (("HorizontalPodAutoscaler", "minReplicas"), ("ScaledObject", "minReplicaCount")):
+            for scaler in self.of_kind(kind):
+                target = scaler["spec"]["scaleTargetRef"]
+                same = namespace_of(scaler) == namespace_of(deployment)
+                if (
+                    same
+                    and target["name"] == deployment["metadata"]["name"]
+                    and target.get("kind", "Deployment") == "Deployment"
+                ):
+                    return max(int(scaler["spec"].get(least, 1)), 1)
         return 1
 
     def services(self) -> list[Object]:

@@ -12,11 +12,15 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
+from agent_infra.local.standins.kubernetes import custom_keda
+from agent_infra.local.standins.kubernetes.custom_shapes import FLAG as _FLAG
+from agent_infra.local.standins.kubernetes.custom_shapes import TEXT as _TEXT
+from agent_infra.local.standins.kubernetes.custom_shapes import list_of as _list
+from agent_infra.local.standins.kubernetes.custom_shapes import object_of, texts
+from agent_infra.local.standins.kubernetes.custom_shapes import one_of as _one_of
 from agent_infra.local.standins.kubernetes.kinds import Kind
 
 _OWNER: Final = "External Secrets"
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "boolean"}
 _COUNT: Final = {"type": "integer"}
 _LABEL: Final = {
     "type": "string",
@@ -26,27 +30,8 @@ _LABEL: Final = {
 }
 #: Go's notation, such as 300s or 1h30m.
 _DURATION: Final = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"}
-
-
-def _object(*required: str, owner: str = _OWNER, **properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-        "x-owner": owner,
-    }
-
-
-def _one_of(*values: str) -> dict[str, Any]:
-    return {"type": "string", "enum": list(values)}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-_TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
+_object = functools.partial(object_of, owner=_OWNER)
+_TEXTS: Final = texts()
 _STORE_REF: Final = _object(name=_LABEL, kind=_one_of("SecretStore", "ClusterSecretStore"))
 _REMOTE: Final = _object(
     "key",
@@ -165,6 +150,7 @@ _SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
     ("external-secrets.io", "v1", "ExternalSecret"): _EXTERNAL_SECRET,
     ("external-secrets.io", "v1", "SecretStore"): _SECRET_STORE,
     ("gateway.networking.k8s.io", "v1", "HTTPRoute"): _HTTP_ROUTE,
+    **custom_keda.SPECS,
 }
 
 
@@ -184,6 +170,5 @@ def validator(kind: Kind) -> Draft202012Validator | None:
         allowed = sorted(f"{kind.group}/{version}" for version in versions)
         return Draft202012Validator({"type": "object", "properties": {"apiVersion": {"enum": allowed}}})
     metadata = {"type": "object"}
-    return Draft202012Validator(
-        _object("spec", apiVersion=_TEXT, kind=_TEXT, metadata=metadata, spec=spec, status=metadata)
-    )
+    fields = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata, "spec": spec, "status": metadata}
+    return Draft202012Validator(_object("spec", owner=spec["x-owner"], **fields))

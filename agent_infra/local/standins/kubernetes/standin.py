@@ -153,11 +153,16 @@ class KubernetesStandin:
             notes.append(NotSimulated("kubernetes:*", None, "objects are files: no controller acts on them"))
             reason = "kept as a file: its fields are not checked and no operator acts on it"
             checked = "kept as a file: no operator acts on it"
+            reasons = {"ScaledObject": f"{checked}: the least that it allows run, one at least"}
             notes += [
                 NotSimulated(
-                    f"kubernetes:{group}:{kind}", None, checked if custom.has_schema(group, kind) else reason
+                    f"kubernetes:{group}/*:{kind}",
+                    None,
+                    reasons.get(kind, checked if custom.has_schema(group, kind) else reason),
                 )
                 for group, kind in KNOWN_CUSTOM
+                # These the fleets' supervisor acts on.
+                if group != "external-secrets.io"
             ]
         return notes
 
