@@ -11,7 +11,7 @@ IMAGE_LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 $(INSTALLED): requirements.lock pyproject.toml agent_app/pyproject.toml
 	@sh tools/bootstrap
 
-.PHONY: help up down test unit web chaos image lint format lock clean
+.PHONY: help up down test unit checks web chaos image lint format lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(INSTALLED) ## Run every test, those with the real engine included
 
 unit: $(INSTALLED) ## Run the tests that need no engine
 	@$(BIN)/pytest -n $(WORKERS) -m "not engine and not image and not web and not chaos"
+
+checks: $(INSTALLED) ## Ask checkov about the objects of every kind of fleet
+	@tools/checks
 
 web: $(INSTALLED) ## Use the service's page in a browser (Debian; as root it installs what it needs)
 	@tools/debian-packages web
@@ -58,6 +61,7 @@ lock: $(INSTALLED) ## Pin the newest allowed Python packages anew (the engine's 
 	@$(BIN)/uv pip compile $(IMAGE_LOCK) -c requirements.lock agent_app/pyproject.toml -o agent_app/requirements.lock
 	@printf 'hatchling\n' | $(BIN)/uv pip compile $(IMAGE_LOCK) --upgrade -c requirements.lock - \
 		-o agent_app/build-requirements.lock
+	@printf 'checkov\n' | $(BIN)/uv pip compile $(IMAGE_LOCK) --upgrade - -o tools/checkov.lock
 
 clean: ## Remove what the tools leave behind; environments and their data stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .checks_cache .hypothesis

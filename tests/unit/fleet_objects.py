@@ -12,7 +12,10 @@ from tests.unit.recording import Recorded, record
 
 IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1234abcd-12ab"
-QUEUE = {"url": "https://sqs.eu-central-1.amazonaws.com/1/q", "arn": "arn:aws:sqs:eu-central-1:1:q"}
+QUEUE = {
+    "url": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+    "arn": "arn:aws:sqs:eu-central-1:123456789012:tasks",
+}
 
 Object = dict[str, Any]
 
@@ -32,8 +35,18 @@ def objects_of(program: Recorded) -> list[Object]:
     for resource in program.resources:
         if resource.type.startswith("kubernetes:"):
             version, kind = re.fullmatch(r"kubernetes:(.+):(.+)", resource.type).groups()  # type: ignore[union-attr] # every such token has both
-            found.append({"apiVersion": version.removeprefix("core/"), "kind": kind, **resource.inputs})
+            inputs = _whole(resource.inputs)
+            found.append({**inputs, "apiVersion": version.removeprefix("core/"), "kind": kind})
     return found
+
+
+def _whole(value: Any) -> Any:
+    """With whole numbers, which the engine's protocol makes floats, as a program said them."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def objects(**args: Any) -> list[Object]:
