@@ -19,18 +19,23 @@ from agent_infra.fleet.placement_args import Placement, Toleration
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
 from agent_infra.fleet.scaling_args import Replicas
 
 __all__ = [
     "AgentFleet",
     "AgentFleetArgs",
+    "Analysis",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "ContractOverrides",
     "DatabaseConnection",
     "DeletionCostAccess",
     "DeletionCostAccessArgs",
     "EgressRule",
+    "Evaluation",
+    "EvaluationCase",
     "FleetGateway",
     "FleetIngress",
     "FleetRole",
@@ -47,6 +52,7 @@ __all__ = [
     "QueueConnection",
     "Replicas",
     "Resources",
+    "Rollout",
     "SecretKey",
     "SyncedSecret",
     "Toleration",

@@ -44,7 +44,8 @@ def deployment(
         "spec": {
             **fixed,
             "progressDeadlineSeconds": contract.progress_deadline,
-            "selector": {"matchLabels": names.selector(kind)},
+            "revisionHistoryLimit": args.rollout.revisions,
+            "selector": {"matchLabels": names.owned(kind)},
             # A new pod is ready before an old one is told to stop.
             "strategy": {
                 "type": "RollingUpdate",
@@ -59,12 +60,7 @@ def deployment(
                         **protection(contract, kind, with_workers=args.queue is not None),
                     },
                 },
-                "spec": merge(
-                    merge(
-                        pod.spec(args, names, kind, image=image), pod_part() if args.tells_load(kind) else {}
-                    ),
-                    args.extra_pod_spec,
-                ),
+                "spec": merge(own, args.extra_pod_spec),
             },
         },
     }
