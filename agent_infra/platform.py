@@ -253,6 +253,7 @@ class AgentPlatform(Component):
             deletion_cost_role=self._deletion_cost_role,
             extra_environment=spec.environment,
             cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
             oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,
             region=self._settings.region,
             kubeconfig=cluster.kubeconfig,
