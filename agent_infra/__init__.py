@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from agent_infra.fleet.probes import Probes
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+    from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
     from agent_infra.fleet.scaling_args import Replicas
     from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
@@ -53,11 +54,13 @@ __all__ = [
     "AgentPlatform",
     "AgentPlatformArgs",
     "Alarms",
+    "Analysis",
     "ArgsError",
     "ArtifactStore",
     "ArtifactStoreArgs",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "ContractError",
     "ContractOverrides",
     "Database",
@@ -66,6 +69,8 @@ __all__ = [
     "EgressRule",
     "EksCluster",
     "EksClusterArgs",
+    "Evaluation",
+    "EvaluationCase",
     "ExistingNetwork",
     "FleetGateway",
     "FleetIngress",
@@ -90,6 +95,7 @@ __all__ = [
     "RegistryArgs",
     "Replicas",
     "Resources",
+    "Rollout",
     "Rotation",
     "SecretKey",
     "SecretSource",
@@ -144,6 +150,7 @@ _MODULES = {
     "agent_infra.fleet.placement_args": ("Placement", "Toleration"),
     "agent_infra.fleet.probes": ("Probes",),
     "agent_infra.fleet.resources": ("Resources",),
+    "agent_infra.fleet.rollout_args": ("Analysis", "CanaryStep", "Evaluation", "EvaluationCase", "Rollout"),
     "agent_infra.fleet.scaling_args": ("Replicas",),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.contract_args": ("ContractOverrides",),

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from agent_infra.component import Problem
+from agent_infra.component import Problem, unknown_name
 from agent_infra.fleet import shared_state
+from agent_infra.fleet.placement_args import architecture_problem, image_architectures
+from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet.scaling_check import scaling_problems
 from agent_infra.parts import API_KEYS, FleetSettings
 
@@ -29,6 +31,7 @@ def fleet_problems(settings: Settings) -> Iterator[Problem]:
             *_of_auth(settings, fleet),
             *_of_identity(settings, fleet),
             *_of_stores(settings, fleet),
+            *_of_image(settings, name, fleet),
             *_of_scaling(settings, fleet),
         ):
             yield Problem(f"fleets.{name}.{path}", message)
@@ -75,6 +78,29 @@ def _of_secrets(settings: Settings, fleet: FleetSettings) -> Iterator[tuple[str,
                 f"names a secret that `secrets` does not have (it has {few(known) or 'none'}); add it there, "
                 "such as `secrets: {llm: {}}`",
             )
+
+
+def _of_image(settings: Settings, name: str, fleet: FleetSettings) -> Iterator[tuple[str, str]]:
+    image, shared = fleet.image, settings.images
+    if not isinstance(image, str):
+        if name in shared:
+            yield "image", f"it is built into the repository that images.{name} has; rename one"
+    elif image in shared:
+        built = image_architectures(shared[image])
+        for path, placement in (
+            ("placement", fleet.placement),
+            ("worker.placement", fleet.worker.placement if fleet.worker else None),
+        ):
+            if placement is not None and (problem := architecture_problem(placement, built)):
+                yield path, problem
+    elif shared and not set(image) & set("/:@"):
+        yield (
+            "image",
+            f"{image!r} {unknown_name(image, list(shared))}, or a ready image with its registry and tag, "
+            f"such as docker.io/library/{image}:1",
+        )
+    elif settings.protect and moves(image):
+        yield "image", f"{pinning(image)}; `protect: false` takes tags"
 
 
 def _of_auth(settings: Settings, fleet: FleetSettings) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ from agent_infra.fleet.connections import (
 from agent_infra.fleet.image_args import BuildOptions, BuildSecretId, ImageReference
 from agent_infra.fleet.llm_args import LlmAccess
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
-from agent_infra.fleet.placement_args import check_placements
+from agent_infra.fleet.placement_args import check_placements, image_architectures
 from agent_infra.fleet.probes import check_start
 from agent_infra.fleet.secret_sync_args import SecretArn
 from agent_infra.fleet.variables import PLAIN, VariableName
@@ -237,7 +237,9 @@ class FleetSettings(FleetOptions):
             self.environment, queue_visibility=existing.visibility if existing else None
         )
         check_placements(
-            (self.placement, self.worker.placement if self.worker else None), self.image, contract
+            (self.placement, self.worker.placement if self.worker else None),
+            image_architectures(self.image),
+            contract,
         )
         check_start(self.probes, contract)
         if self.worker is not None and existing is None:

@@ -222,6 +222,7 @@ class AgentPlatform(Component):
         args = AgentFleetArgs(
             **{name: value for name, value in said(spec, FleetOptions).items() if name != "llm"},
             image=self._images.of(fleet),
+            image_platforms=self._images.platforms_of(fleet),
             require_digest=self._settings.protect,
             fleet_name=fleet,
             namespace=self._settings.namespace,
@@ -245,6 +246,7 @@ class AgentPlatform(Component):
             cluster_name=cluster.name,
             oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,
             region=self._settings.region,
+            kubeconfig=cluster.kubeconfig,
             tags=self._shared_tags,
         )
         return AgentFleet(fleet, args, self._opts(provider=cluster.provider, depends_on=self._waits))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pulumi_aws as aws
 from agent_infra.aws.registry import Registry, RegistryOptions
 from agent_infra.component import ArgsError, Problem
 from agent_infra.fleet import image
-from agent_infra.fleet.image_args import BuildOptions, ImageBuild
+from agent_infra.fleet.image_args import BuildOptions, ImageBuild, Platform
 from agent_infra.fleet.image_checks import build_problems
 from agent_infra.parts import BuildSettings
 from agent_infra.settings import Settings
@@ -52,6 +52,12 @@ class PlatformImages:
         if isinstance(wanted, str):
             return self.built.get(wanted, wanted)
         return self._build(fleet, wanted)
+
+    def platforms_of(self, fleet: str) -> Sequence[Platform]:
+        """What an image that fleets share is built for."""
+        wanted = self._settings.fleets[fleet].image
+        shared = self._settings.images.get(wanted) if isinstance(wanted, str) else None
+        return shared.platforms if shared else ()
 
     def _build(self, key: str, build: BuildSettings) -> ImageBuild:
         caches = build.builder == "docker-build" and build.cache

@@ -16,7 +16,6 @@ from agent_infra.aws.registry import RegistryOptions
 from agent_infra.aws.secrets import SecretsOptions
 from agent_infra.component import Args, Problem, Problems, problems, shaped, unknown_name
 from agent_infra.fleet.options import FleetName
-from agent_infra.fleet.references import moves, pinning
 from agent_infra.fleet_checks import few, fleet_problems, told
 from agent_infra.fleet_defaults import FleetDefaults, with_defaults
 from agent_infra.parts import (
@@ -136,29 +135,6 @@ class Settings(Args):
     @model_validator(mode="after")
     def _fleets_fit(self) -> Self:
         if found := list(fleet_problems(self)):
-            raise Problems(found)
-        return self
-
-    @model_validator(mode="after")
-    def _images_are_known(self) -> Self:
-        found: list[Problem] = []
-        for name, fleet in self.fleets.items():
-            image, at = fleet.image, f"fleets.{name}.image"
-            if not isinstance(image, str):
-                if name in self.images:
-                    found.append(
-                        Problem("", f"{at} and images.{name} would have the same repository; rename one")
-                    )
-            elif image not in self.images:
-                if self.images and "/" not in image and ":" not in image and "@" not in image:
-                    problem = (
-                        f"{image!r} {unknown_name(image, list(self.images))}, or a ready image with its "
-                        f"registry and tag, such as docker.io/library/{image}:1"
-                    )
-                    found.append(Problem(at, problem))
-                elif self.protect and moves(image):
-                    found.append(Problem(at, f"{pinning(image)}; `protect: false` takes tags"))
-        if found:
             raise Problems(found)
         return self
 

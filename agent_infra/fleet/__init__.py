@@ -18,16 +18,21 @@ from agent_infra.fleet.placement_args import Placement, Toleration
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
+from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
 from agent_infra.fleet.scaling_args import Replicas
 
 __all__ = [
     "AgentFleet",
     "AgentFleetArgs",
+    "Analysis",
     "BucketConnection",
     "CacheConnection",
+    "CanaryStep",
     "ContractOverrides",
     "DatabaseConnection",
     "EgressRule",
+    "Evaluation",
+    "EvaluationCase",
     "FleetGateway",
     "FleetIngress",
     "FleetRole",
@@ -44,6 +49,7 @@ __all__ = [
     "QueueConnection",
     "Replicas",
     "Resources",
+    "Rollout",
     "SecretKey",
     "SyncedSecret",
     "Toleration",

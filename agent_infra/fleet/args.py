@@ -20,7 +20,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
-from agent_infra.fleet.image_args import ImageBuild, ImageReference
+from agent_infra.fleet.image_args import ImageBuild, ImageReference, Platform
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.options import FleetName, FleetOptions, Worker
 from agent_infra.fleet.placement_args import Placement, check_placements, image_architectures
@@ -69,6 +69,8 @@ class AgentFleetArgs(FleetOptions):
     require_digest: bool = True
     """Whether a ready image without a digest is refused. Say False for development alone: a tag, once moved,
     makes pods of one fleet run different images."""
+    image_platforms: Sequence[Platform] = ()
+    """What a ready image runs on, such as [linux/arm64]; pods of one for one platform go to such nodes."""
     fleet_name: FleetName | None = None
     """What the Kubernetes objects are called; the component's name where it is not said."""
     namespace: MaybeOutput[str] = "default"
@@ -113,6 +115,9 @@ class AgentFleetArgs(FleetOptions):
     as Fargate and clusters without the Pod Identity agent need. Without either they have no role."""
     region: MaybeOutput[str] | None = None
     """Where the pods call AWS."""
+    kubeconfig: MaybeOutput[str] | None = None
+    """The cluster's kubeconfig as text, such as `EksCluster.kubeconfig`: a canary asks the cluster how it
+    does, beside the provider. Where it is not said: what `kubectl` would use where `up` runs."""
 
     extra_environment: Annotated[Mapping[VariableName, MaybeOutput[str]], PLAIN] = {}
     """More environment variables; none that a field says, and no secret."""
@@ -137,7 +142,7 @@ class AgentFleetArgs(FleetOptions):
     @model_validator(mode="after")
     def _loses_no_task(self) -> Self:
         contract = self.numbers()
-        check_placements((self.placement, self.worker.placement), self.image, contract)
+        check_placements((self.placement, self.worker.placement), self._architectures(), contract)
         check_start(self.probes, contract)
         return self
 
@@ -148,8 +153,11 @@ class AgentFleetArgs(FleetOptions):
     @property
     def architecture(self) -> str | None:
         """The one processor that an image is built for."""
-        built = image_architectures(self.image)
+        built = self._architectures()
         return built[0] if len(built) == 1 else None
+
+    def _architectures(self) -> list[str]:
+        return image_architectures(self.image, self.image_platforms)
 
     @property
     def uses_kubernetes(self) -> bool:

@@ -40,7 +40,8 @@ def deployment(
         "spec": {
             **fixed,
             "progressDeadlineSeconds": contract.progress_deadline,
-            "selector": {"matchLabels": names.selector(kind)},
+            "revisionHistoryLimit": args.rollout.revisions,
+            "selector": {"matchLabels": names.owned(kind)},
             # A new pod is ready before an old one is told to stop.
             "strategy": {
                 "type": "RollingUpdate",

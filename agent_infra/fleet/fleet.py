@@ -19,6 +19,7 @@ from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.network_policy import network_policies
 from agent_infra.fleet.objects import Manifest, registered
 from agent_infra.fleet.role import checked_name, has_role, workload_role
+from agent_infra.fleet.rollout import rolled_out
 from agent_infra.fleet.scaling import autoscalers
 from agent_infra.fleet.service import service
 
@@ -76,16 +77,17 @@ class AgentFleet(Component):
         needed.append(self._object(name, service_account(names, annotations)))
         environment = args.environment_name or pulumi.get_stack()
         values = configuration.values(args, fleet=fleet, environment=environment)
-        needed.append(self._object(name, configuration.config_map(names, values)))
+        if not args.rollout.gradual:
+            needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
         kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
         self.max_replicas = {kind: args.replicas_of(kind).max for kind in kinds}
         for kind, policy in network_policies(args, names, values, kinds):
             needed.append(self._object(names.child(name, kind), policy))
-        for kind in kinds:
-            self._workload(kind, configuration.digest(values), needed)
-        made = self._object(name, service(args, names))
+        api = self._workloads(kinds, values, needed)["api"]
+        # It selects by what only the newest pods may have: they are there first.
+        made = self._object(name, service(args, names), [api])
         for manifest in exposed(args, names):
             self._object(name, manifest, [made])
 
@@ -103,24 +105,23 @@ class AgentFleet(Component):
             }
         )
 
-    def _workload(
-        self, kind: ComponentKind, config_hash: pulumi.Output[str], needed: Sequence[pulumi.Resource]
-    ) -> None:
+    def _workloads(
+        self, kinds: Sequence[ComponentKind], values: Mapping[str, Any], needed: Sequence[pulumi.Resource]
+    ) -> Mapping[ComponentKind, pulumi.Resource]:
         args, names = self._args, self._names
-        child = names.child(self._name, kind)
-        manifest = deployment(
-            args,
-            names,
-            kind,
-            image=self.image,
-            config_hash=config_hash,
-            secrets_hash=followed_secrets.secrets_hash(args),
-        )
-        made = self._object(child, manifest, needed)
-        self._object(child, disruption_budget(args.numbers(), names, kind))
-        waits = [made]
-        for scaling in autoscalers(args, names, kind):
-            waits.append(self._object(child, scaling, waits))
+        hashes = {
+            "config_hash": configuration.digest(values),
+            "secrets_hash": followed_secrets.secrets_hash(args),
+        }
+        manifests = {kind: deployment(args, names, kind, image=self.image, **hashes) for kind in kinds}
+        made = rolled_out(self._name, args, names, manifests, values=values, opts=self._opts, needed=needed)
+        for kind in kinds:
+            child = names.child(self._name, kind)
+            self._object(child, disruption_budget(args.numbers(), names, kind))
+            waits = [made[kind]]
+            for scaling in autoscalers(args, names, kind):
+                waits.append(self._object(child, scaling, waits))
+        return made
 
     def _object(self, name: str, manifest: Manifest, needed: Sequence[pulumi.Resource] = ()) -> Any:
         return registered(name, manifest, self._opts(depends_on=list(needed)))

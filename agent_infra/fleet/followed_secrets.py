@@ -14,13 +14,18 @@ from agent_infra.fleet.args import AgentFleetArgs, SyncedSecret
 def secrets_hash(args: AgentFleetArgs) -> pulumi.Output[str] | None:
     """Changes whenever a secret does that the program knows, so that the pods are replaced then.
 
-    Whoever may read Deployments sees it, and not the secrets: it is made by scrypt, so that a short value
-    cannot be guessed from it either. None where there is nothing to follow.
+    Whoever may read Deployments sees it, and not the secrets: of values it is made by scrypt, so that a
+    short one cannot be guessed from it either. None where there is nothing to follow.
     """
     if not (args.kubernetes_secrets or args.secret_versions):
         return None
     known = pulumi.Output.json_dumps([args.kubernetes_secrets, args.secret_versions], sort_keys=True)
-    return pulumi.Output.unsecret(known.apply(_slow_hash))
+    return pulumi.Output.unsecret(known.apply(_slow_hash if args.kubernetes_secrets else _hash))
+
+
+def _hash(text: str) -> str:
+    """Of versions alone, which are no secret: 50 ms less for each fleet."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _slow_hash(text: str) -> str:

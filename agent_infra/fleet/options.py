@@ -19,6 +19,7 @@ from agent_infra.fleet.network_args import NetworkRules
 from agent_infra.fleet.placement_args import Placement
 from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
+from agent_infra.fleet.rollout_args import Rollout
 from agent_infra.fleet.scaling_args import Replicas
 from agent_infra.fleet.variables import VariableName
 
@@ -62,6 +63,7 @@ class FleetOptions(Args):
     resources: Resources = Resources()
     task_timeout: int = Field(default=DEFAULT_TASK_SECONDS, ge=1, le=LONGEST_TASK_SECONDS)
     """The longest a task or a request may take, in seconds; pods are given that long to end."""
+    rollout: Rollout = Rollout()
     usual_task: UsualTask = UsualTask()
     """What a task does to the model on average, and so how many workers its limits keep busy."""
     contract: ContractOverrides = ContractOverrides()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from agent_infra.component import Args, shaped
 from agent_infra.contract import TaskContract
 from agent_infra.fleet.exposure_args import ObjectName
-from agent_infra.fleet.image_args import BuildOptions
+from agent_infra.fleet.image_args import BuildOptions, Platform
 
 ARCHITECTURE = "kubernetes.io/arch"
 CAPACITY = "karpenter.sh/capacity-type"
@@ -121,32 +121,32 @@ def check_spot(placement: Placement, contract: TaskContract) -> None:
         )
 
 
-def image_architectures(image: Any) -> list[str]:
-    """The processors that an image is built for; none where it is ready, as nobody knows of it here."""
-    platforms = image.platforms if isinstance(image, BuildOptions) else ()
+def image_architectures(image: Any, ready: Sequence[Platform] = ()) -> list[str]:
+    """The processors that an image is built for; of one that is ready only what was said, if anything."""
+    platforms = image.platforms if isinstance(image, BuildOptions) else ready
     return [platform.partition("/")[2] for platform in platforms]
 
 
-def check_architecture(placement: Placement, image: Any) -> None:
-    """
-    Raises:
-        ValueError: the image that is built does not run on the nodes that are asked for.
-    """
+def architecture_problem(placement: Placement, built: Sequence[str]) -> str | None:
+    """Why an image that is built for these processors does not run on the nodes that are asked for."""
     wanted = placement.architecture or placement.node_selector.get(ARCHITECTURE)
-    built = image_architectures(image)
-    if wanted is not None and built and wanted not in built:
-        raise ValueError(
-            f"placement.architecture is {wanted}, and the image is built for {', '.join(built)}; build it "
-            f"for linux/{wanted}, or say architecture {built[0]}"
-        )
+    if wanted is None or not built or wanted in built:
+        return None
+    return (
+        f"placement.architecture is {wanted}, and the image is built for {', '.join(built)}; build it for "
+        f"linux/{wanted}, or say architecture {built[0]}"
+    )
 
 
-def check_placements(placements: Iterable[Placement | None], image: Any, contract: TaskContract) -> None:
+def check_placements(
+    placements: Iterable[Placement | None], built: Sequence[str], contract: TaskContract
+) -> None:
     """
     Raises:
         ValueError: pods could not run there, or not for as long as their tasks take.
     """
     for placement in placements:
         if placement is not None:
-            check_architecture(placement, image)
+            if problem := architecture_problem(placement, built):
+                raise ValueError(problem)
             check_spot(placement, contract)

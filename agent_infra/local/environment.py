@@ -97,6 +97,11 @@ class LocalEnvironment:
         return self.root / "fleets.json"
 
     @property
+    def scales_file(self) -> Path:
+        """How many replicas of a Deployment run where somebody but its manifest said so: a canary's."""
+        return self.root / "scales.json"
+
+    @property
     def bin_dir(self) -> Path:
         """The provider stand-ins' executables, first on the engine's PATH."""
         return self.root / "bin"

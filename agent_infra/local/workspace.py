@@ -46,6 +46,8 @@ def variables(
     return {
         "PATH": os.pathsep.join([*map(str, path), os.environ.get("PATH", os.defpath)]),
         ENVIRONMENT_DIR: str(environment.root),
+        # Canaries run here too, and are asked how they do.
+        "AGENT_INFRA_CLUSTER": "agent_infra.local.fleets.cluster:LocalCluster.of_this_process",
         "PULUMI_BACKEND_URL": environment.state_dir.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(environment.passphrase_file),
         # Its own, so that neither the user's log-in nor their selected stack is touched.

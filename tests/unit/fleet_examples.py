@@ -111,6 +111,34 @@ FLEETS: dict[str, dict[str, Any]] = {
         "keda": {"credentials_secret": "aws-keys"},
         "worker": {"replicas": {"min": 1}},
     },
+    "canary": {
+        **CONNECTED,
+        "kubeconfig": "",
+        "rollout": {
+            "strategy": "canary",
+            "steps": [{"weight": 10, "minutes": 5}, {"weight": 50, "minutes": 15}],
+            "analysis": {
+                "max_error_rate": 0.02,
+                "max_latency_ratio": 2,
+                "max_latency_seconds": 30,
+                "max_task_failure_rate": 0.05,
+                "max_cost_ratio": 1.2,
+                "max_cost_per_task_usd": 0.5,
+                "min_requests": 100,
+                "min_tasks": 50,
+                "evaluation": {
+                    "cases": [{"prompt": "What is 2 + 2?", "contains": ["4"], "excludes": ["5"]}],
+                    "agent": "assistant",
+                    "min_score": 0.9,
+                    "minutes": 5,
+                },
+            },
+            "revisions": 3,
+        },
+    },
+    "canary-evaluated": {
+        "rollout": {"strategy": "canary", "analysis": {"evaluation": {"command": ["python", "-m", "mine"]}}},
+    },
     "fenced": {
         **CONNECTED,
         "network_policy": {

@@ -10,15 +10,6 @@ import pytest
 from agent_infra.build_context import ContextError, Ignored, digest, stages
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "app"
-    (folder / "src").mkdir(parents=True)
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY src /src\n")
-    (folder / "src" / "main.py").write_text("print(1)\n")
-    return folder
-
-
 def of(source: Path) -> str:
     return digest(source, source / "Dockerfile", {})
 

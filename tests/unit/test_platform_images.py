@@ -58,6 +58,17 @@ def test_fleets_that_name_an_image_share_one_build_and_one_repository() -> None:
     assert {fleet["image"] for fleet in recorded.result.values()} == {digest}
 
 
+def test_pods_of_a_shared_image_go_to_the_nodes_that_it_is_built_for() -> None:
+    build = {"context": "agent_app", "platforms": ["linux/arm64"]}
+    recorded = platform(images={"agent": build}, fleets={"a": {"image": "agent"}, "b": {"image": PINNED}})
+    of_a, of_b = (
+        recorded.one(DEPLOYMENT, name).inputs["spec"]["template"]["spec"].get("nodeSelector", {})
+        for name in "ab"
+    )
+    assert of_a["kubernetes.io/arch"] == "arm64"
+    assert "kubernetes.io/arch" not in of_b
+
+
 def test_an_image_that_no_fleet_names_is_not_built() -> None:
     recorded = platform(images={"agent": {"context": "agent_app"}}, fleets={"a": {"image": PINNED}})
     assert recorded.of(IMAGE) == []
@@ -122,7 +133,14 @@ def test_all_that_cannot_be_built_is_told_at_once() -> None:
                 "images": {"a": {"context": "agent_app"}},
                 "fleets": {"a": {"image": {"context": "agent_app"}}},
             },
-            r"fleets\.a\.image and images\.a would have the same repository; rename one",
+            r"fleets\.a\.image: it is built into the repository that images\.a has; rename one",
+        ),
+        (
+            {
+                "images": {"agent": {"context": "agent_app", "platforms": ["linux/arm64"]}},
+                "fleets": {"a": {"image": "agent", "placement": {"architecture": "amd64"}}},
+            },
+            r"fleets\.a\.placement: .*is amd64, and the image is built for arm64; build it for linux/amd64",
         ),
         ({"fleets": {"a": {"image": "Agents:1"}}}, r"fleets\.a\.image: 'Agents:1' is wrong: .*lower case"),
         (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,67 +11,7 @@ import pytest
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins.docker import IMAGE, DockerStandin
 from agent_infra.local.standins.server import UNKNOWN, Refused, StandinError
-
-_ID = "sha256:" + "1" * 64
-_MANIFEST = "sha256:" + "2" * 64
-
-#: A builder that records how it was called, and answers as docker, podman and buildah do.
-_SCRIPT = """#!/bin/sh
-me=$(basename "$0")
-printf '%s %s\\n' "$me" "$*" >> {log}
-case "$1" in
-  info) exit {info} ;;
-  push) : ;;
-  image) printf '%s\\n' "$(cat {log}.pushed)"; exit 0 ;;
-esac
-printf 'TOKEN=%s\\n' "$TOKEN" >> {log}
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --iidfile) printf '{id}' > "$2" ;;
-    --digestfile) printf '{manifest}' > "$2" ;;
-    --config) cat "$2/config.json" >> {log} ;;
-  esac
-  last=$1; shift
-done
-echo "{message}"
-exit {code}
-"""
-
-Install = Callable[..., Path]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a builder on a PATH that has the shell's own tools besides, and no other builder."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for tool in ("sh", "basename", "cat", "printf"):
-        for place in ("/bin", "/usr/bin"):
-            if (Path(place) / tool).exists() and not (folder / tool).exists():
-                (folder / tool).symlink_to(Path(place) / tool)
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("AGENT_INFRA_IMAGE_BUILDER", raising=False)
-
-    def put(name: str, *, info: int = 0, code: int = 0, message: str = "done") -> Path:
-        log = tmp_path / "calls"
-        (tmp_path / "calls.pushed").write_text(f"registry.test/team/app@{_MANIFEST}\n")
-        script = folder / name
-        script.write_text(
-            _SCRIPT.format(log=log, info=info, code=code, message=message, id=_ID, manifest=_MANIFEST)
-        )
-        script.chmod(script.stat().st_mode | stat.S_IXUSR)
-        return log
-
-    return put
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "app"
-    (folder / "src").mkdir(parents=True)
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY src /src\n")
-    (folder / "src" / "main.py").write_text("print(1)\n")
-    return folder
+from tests.unit.image_builders import ID, MANIFEST, Install
 
 
 @pytest.fixture
@@ -156,7 +95,7 @@ def test_the_builder_is_asked_once_and_gets_the_whole_recipe(
     }
     _, state = _create(standin, _inputs(source, build=build))
     _create(standin, _inputs(source))
-    assert state["repoDigest"] == f"registry.test/team/app@{_ID}"
+    assert state["repoDigest"] == f"registry.test/team/app@{ID}"
     calls = log.read_text()
     assert calls.count("buildah info") == 1
     line = next(line for line in calls.splitlines() if line.startswith("buildah bud"))
@@ -203,7 +142,7 @@ def test_a_push_takes_the_given_login_and_returns_the_manifests_digest(
     log = install(builder)
     registry = {"server": "registry.test", "username": "me", "password": "s3cret"}
     _, state = _create(standin, _inputs(source, skipPush=False, registry=registry))
-    assert state["repoDigest"] == f"registry.test/team/app@{_MANIFEST}"
+    assert state["repoDigest"] == f"registry.test/team/app@{MANIFEST}"
     pushes = [line for line in log.read_text().splitlines() if " push " in f"{line} "]
     assert pushes
     assert "s3cret" not in log.read_text()

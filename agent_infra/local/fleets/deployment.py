@@ -44,6 +44,9 @@ class Deployment:
 
     def want(self, pod: Pod, replicas: int) -> None:
         """Sets what there should be; the same again changes nothing."""
+        if replicas and not self.desired:
+            self._given_up = False
+            self._deadline = time.monotonic() + pod.deadline_seconds
         self.desired = replicas
         if self._pod is not None and pod.revision == self._pod.revision and not self._problem:
             self._pod = pod
@@ -71,7 +74,7 @@ class Deployment:
         await self._replace_ended()
         if self._pod is None or self._problem:
             return
-        if not self._prepared:
+        if self.desired and not self._prepared:
             self._prepare()
             return
         await self._grow()
@@ -104,7 +107,9 @@ class Deployment:
     async def _replace_ended(self) -> None:
         for replica in [replica for replica in self.replicas if replica.exit_code is not None]:
             self.replicas.remove(replica)
-            if not replica.ending:
+            if replica.ending:
+                self._restarts.pop(replica.slot, None)
+            else:
                 self._back_off()
                 self._restarts[replica.slot] = replica.restarts + 1
                 self._ended_log = replica.log
@@ -174,7 +179,7 @@ class Deployment:
     def _done(self) -> bool:
         current = self._current
         return (
-            self._prepared
+            (self._prepared or not self.desired)
             and len(current) == self.desired == len(self._alive)
             and all(replica.ready for replica in current)
         )

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.fleets.manifests import Manifests, Object, namespace_of
 from agent_infra.local.workspace import without_proxy
 
@@ -76,6 +77,20 @@ class Pod:
             sort_keys=True,
         )
         return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def identity_variables(environment: LocalEnvironment) -> dict[str, str]:
+    """What stands for Pod Identity: where AWS is and credentials that only it takes."""
+    try:
+        url = environment.service("moto")["url"]
+    except (LocalError, OSError, KeyError):
+        return {}
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def plan(deployment: Object, manifests: Manifests, *, identity: Mapping[str, str]) -> Pod:

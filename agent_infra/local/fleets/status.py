@@ -96,3 +96,11 @@ def read_status(file: Path) -> FleetsStatus:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return FleetsStatus()
+
+
+def read_scales(file: Path) -> dict[str, int]:
+    """How many replicas were asked for in place of what the manifests say, by Deployment."""
+    try:
+        return {str(name): int(replicas) for name, replicas in json.loads(file.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

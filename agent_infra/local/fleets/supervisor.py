@@ -16,9 +16,15 @@ from agent_infra.local.fleets import manifests
 from agent_infra.local.fleets.deployment import Deployment
 from agent_infra.local.fleets.external_secrets import ExternalSecrets
 from agent_infra.local.fleets.manifests import Manifests, Object
-from agent_infra.local.fleets.pod import CannotRun, plan
+from agent_infra.local.fleets.pod import CannotRun, identity_variables, plan
 from agent_infra.local.fleets.proxy import Proxy
-from agent_infra.local.fleets.status import FleetsStatus, ServiceAddress, read_status, write_status
+from agent_infra.local.fleets.status import (
+    FleetsStatus,
+    ServiceAddress,
+    read_scales,
+    read_status,
+    write_status,
+)
 
 _LOOK_SECONDS = 0.2
 #: Manifests that changed without a word (a plain `pulumi up`) are followed once they are still for so long.
@@ -35,6 +41,7 @@ class Supervisor:
         self._environment = environment
         self._deployments: dict[str, Deployment] = {}
         self._proxies: dict[str, Proxy] = {}
+        self._behind: dict[str, list[str]] = {}
         self._secrets = ExternalSecrets()
         self._followed = ""
         self._digest = ""
@@ -69,7 +76,7 @@ class Supervisor:
 
     async def _follow(self) -> None:
         told, self._told = self._told, False
-        aws = self._identity_variables()
+        aws = identity_variables(self._environment)
         written = manifests.read(self._environment.manifests_dir)
         now = await asyncio.to_thread(self._secrets.applied, written, aws=aws, fresh=told)
         digest = now.digest + self._secrets.digest + json.dumps(aws)
@@ -86,12 +93,14 @@ class Supervisor:
         self._digest = now.digest
 
     def _apply(self, now: Manifests) -> None:
-        identity = self._identity_variables()
+        identity = identity_variables(self._environment)
+        scales = read_scales(self._environment.scales_file)
         wanted = {deployment["metadata"]["name"]: deployment for deployment in now.deployments()}
         for name, content in wanted.items():
             deployment = self._deployments.setdefault(name, Deployment(name, self._environment.logs_dir))
             try:
-                deployment.want(plan(content, now, identity=identity), now.replicas(content))
+                replicas = scales.get(name, now.replicas(content))
+                deployment.want(plan(content, now, identity=identity), replicas)
             except CannotRun as problem:
                 deployment.cannot(str(problem))
         for name in self._deployments.keys() - wanted.keys():
@@ -113,9 +122,9 @@ class Supervisor:
         for name in self._proxies.keys() - services.keys():
             await self._proxies.pop(name).end()
         for name, service in services.items():
+            self._behind[name] = now.behind(service)
             if name not in self._proxies:
-                behind = now.behind(service)
-                proxy = Proxy(lambda behind=behind: self._ready_ports(behind))  # type: ignore[misc] # bound early
+                proxy = Proxy(lambda name=name: self._ready_ports(self._behind[name]))  # type: ignore[misc] # bound early
                 await proxy.start(self._ports.get(name) or _wanted_port(service))
                 self._proxies[name] = proxy
                 self._ports[name] = proxy.port
@@ -127,20 +136,6 @@ class Supervisor:
             if name in self._deployments
             for port in self._deployments[name].ready_ports()
         ]
-
-    def _identity_variables(self) -> dict[str, str]:
-        """What stands for Pod Identity: where AWS is and credentials that only it takes."""
-        try:
-            content = json.loads(self._environment.services_file.read_text())
-            url = content["services"]["moto"]["url"]
-        except (OSError, ValueError, KeyError):
-            return {}
-        return {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
 
     def _write(self) -> None:
         now = FleetsStatus(

@@ -31,10 +31,16 @@ CASES: dict[str, Case] = {
         lambda w: {
             "imageScanningConfiguration": {"scanOnPush": True},
             "forceDelete": True,
-            "imageTagMutability": "IMMUTABLE",
+            "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+            "imageTagMutabilityExclusionFilters": [{"filter": "cache", "filterType": "WILDCARD"}],
             **TAGS,
         },
-        {"imageTagMutability": "MUTABLE", "imageScanningConfiguration": {"scanOnPush": False}, **NEW_TAGS},
+        {
+            "imageTagMutability": "MUTABLE",
+            "imageTagMutabilityExclusionFilters": None,
+            "imageScanningConfiguration": {"scanOnPush": False},
+            **NEW_TAGS,
+        },
         {"forceDelete"},
     ),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Case(

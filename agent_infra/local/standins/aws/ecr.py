@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_infra.local.standins.aws.table import MOTO_DROPS, AutoName, Call, Input, Row, Setter, Tags, because
+from agent_infra.local.standins.aws.table import AutoName, Call, Input, Row, Setter, Tags
 from agent_infra.local.standins.aws.values import JSON, POLICY
 
 
@@ -27,9 +27,9 @@ REPOSITORY = Row(
         "forceDelete": Input(),
         "imageScanningConfiguration": Input("imageScanningConfiguration", reset={"scanOnPush": False}),
         "imageTagMutability": Input("imageTagMutability", default="MUTABLE"),
+        "imageTagMutabilityExclusionFilters": Input("imageTagMutabilityExclusionFilters"),
         "name": Input("repositoryName", replaces=True),
     },
-    unsimulated=because(MOTO_DROPS, "imageTagMutabilityExclusionFilters"),
     outputs={"arn": "repositoryArn", "registryId": "registryId", "repositoryUrl": "repositoryUri"},
     create=Call("create_repository"),
     read=Call("describe_repositories", {"repositoryNames": ["{id}"]}, "repositories"),
@@ -39,7 +39,15 @@ REPOSITORY = Row(
             {"imageScanningConfiguration": "imageScanningConfiguration"},
             _NAMED,
         ),
-        Setter("put_image_tag_mutability", {"imageTagMutability": "imageTagMutability"}, _NAMED),
+        Setter(
+            "put_image_tag_mutability",
+            {
+                "imageTagMutability": "imageTagMutability",
+                "imageTagMutabilityExclusionFilters": "imageTagMutabilityExclusionFilters",
+            },
+            _NAMED,
+            whole=True,
+        ),
     ),
     delete=Call("delete_repository", {**_NAMED, "force": "{forceDelete}"}),
     tags=Tags(

@@ -1,0 +1,1 @@
+"""A canary without a controller: `up` itself runs it, judges it, and goes back."""
