@@ -244,6 +244,7 @@ class AgentPlatform(Component):
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
             extra_environment=spec.environment,
             cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
             oidc_provider_arn=cluster.oidc_provider_arn if spec.identity == "irsa" else None,
             region=self._settings.region,
             kubeconfig=cluster.kubeconfig,

@@ -22,3 +22,10 @@ OidcProviderArn = Annotated[
         "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE",
     ),
 ]
+ClusterArn = Annotated[
+    str,
+    shaped(
+        r"arn:aws[a-z-]*:eks:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]+",
+        "an EKS cluster's ARN such as arn:aws:eks:eu-central-1:123456789012:cluster/agents",
+    ),
+]

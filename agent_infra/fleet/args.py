@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import pulumi
 from pydantic import model_validator
 
-from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
+from agent_infra.aws.arns import ClusterArn, KmsKeyArn, OidcProviderArn
 from agent_infra.aws.keda_access import KedaAccess
 from agent_infra.component import Args, MaybeOutput, Problem, Problems, shaped
 from agent_infra.contract import TaskContract
@@ -110,6 +110,8 @@ class AgentFleetArgs(FleetOptions):
     """The cluster's KEDA; even {} says that there is one. The workers are then scaled by their queue."""
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster in which the pods get an AWS role of their own, by EKS Pod Identity."""
+    cluster_arn: MaybeOutput[ClusterArn] | None = None
+    """That cluster's ARN; without it AWS is asked, for each fleet, for the account and region."""
     oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
     """The cluster's OIDC provider in IAM: the pods get their role by it (IRSA) and not by Pod Identity,
     as Fargate and clusters without the Pod Identity agent need. Without either they have no role."""

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from pydantic import TypeAdapter, ValidationError, model_validator
 
 from agent_infra.aws import policies
-from agent_infra.aws.arns import KmsKeyArn, OidcProviderArn
+from agent_infra.aws.arns import ClusterArn, KmsKeyArn, OidcProviderArn
 from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import access
@@ -29,6 +29,8 @@ class _Identified(access.Access, Protocol):
 
     @property
     def cluster_name(self) -> MaybeOutput[str] | None: ...
+    @property
+    def cluster_arn(self) -> MaybeOutput[str] | None: ...
     @property
     def oidc_provider_arn(self) -> MaybeOutput[str] | None: ...
     @property
@@ -56,6 +58,8 @@ class FleetRoleArgs(Args):
     """The Kubernetes service account; it is called as the fleet where it is not said."""
     cluster_name: MaybeOutput[str] | None = None
     """The EKS cluster, for Pod Identity; its agent runs in Auto Mode, elsewhere it is an add-on."""
+    cluster_arn: MaybeOutput[ClusterArn] | None = None
+    """That cluster's ARN; without it AWS is asked, for each fleet, for the account and region."""
     oidc_provider_arn: MaybeOutput[OidcProviderArn] | None = None
     """The cluster's OIDC provider in IAM, for IRSA in place of Pod Identity."""
     cache: CacheConnection | None = None
@@ -183,19 +187,23 @@ def _trust(component: Component, args: _Identified, service_account: MaybeOutput
             namespace=args.namespace,
             service_account=service_account,
         )
-    asked = pulumi.InvokeOutputOptions(parent=component)
-    account = aws.get_caller_identity_output(opts=asked).account_id
+    arn = _cluster_arn(component, args)
     return pod_identity_trust(
-        account=account,
-        cluster={
-            "eks-cluster-arn": pulumi.Output.format(
-                "arn:{0}:eks:{1}:{2}:cluster/{3}",
-                aws.get_partition_output(opts=asked).partition,
-                aws.get_region_output(opts=asked).region,
-                account,
-                args.cluster_name,
-            )
-        },
+        account=arn.apply(lambda arn: arn.split(":")[4]),
+        cluster={"eks-cluster-arn": arn},
         namespace=args.namespace,
         service_account=service_account,
+    )
+
+
+def _cluster_arn(component: Component, args: _Identified) -> pulumi.Output[str]:
+    if args.cluster_arn is not None:
+        return pulumi.Output.from_input(args.cluster_arn)
+    asked = pulumi.InvokeOutputOptions(parent=component)
+    return pulumi.Output.format(
+        "arn:{0}:eks:{1}:{2}:cluster/{3}",
+        aws.get_partition_output(opts=asked).partition,
+        aws.get_region_output(opts=asked).region,
+        aws.get_caller_identity_output(opts=asked).account_id,
+        args.cluster_name,
     )

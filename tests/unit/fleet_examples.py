@@ -36,6 +36,7 @@ CONNECTED: dict[str, Any] = {
     "api_keys_secret_arn": "arn:aws:secretsmanager:r:1:secret:keys",
     "oidc": {"issuer": "https://login.example.com", "audience": "agents"},
     "cluster_name": "agents",
+    "cluster_arn": "arn:aws:eks:eu-central-1:123456789012:cluster/agents",
     "region": "eu-central-1",
 }
 

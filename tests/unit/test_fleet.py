@@ -194,6 +194,18 @@ def test_a_pod_is_given_the_time_to_finish_its_task() -> None:
     assert spec["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
 
 
+def test_who_may_take_the_role_needs_no_question_to_aws_where_the_clusters_arn_is_said() -> None:
+    arn = "arn:aws:eks:eu-central-1:123456789012:cluster/agents"
+    told = fleet(cluster_name="agents", cluster_arn=arn)
+    asked = fleet(cluster_name="agents")
+    assert told.calls == []
+    assert len(asked.calls) == 3
+    trust = json.loads(told.one("aws:iam/role:Role").inputs["assumeRolePolicy"])
+    condition = trust["Statement"][0]["Condition"]["StringEquals"]
+    assert condition["aws:SourceAccount"] == "123456789012"
+    assert condition["aws:RequestTag/eks-cluster-arn"] == arn
+
+
 def test_the_pods_get_a_role_for_their_connections_alone_where_a_cluster_is_named() -> None:
     extra = {"Effect": "Allow", "Action": ["bedrock:InvokeModel"], "Resource": "*"}
     recorded = fleet(**CONNECTED, cluster_name="agents", extra_policy_statements=[extra])
