@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agent_infra.aws.cluster import EksCluster, EksClusterArgs
     from agent_infra.aws.database import Database
     from agent_infra.aws.database_args import DatabaseArgs
+    from agent_infra.aws.keda import Keda
+    from agent_infra.aws.keda_access import KedaAccess, Prometheus
     from agent_infra.aws.network import ExistingNetwork, Network, NetworkArgs
     from agent_infra.aws.queue import WorkQueue, WorkQueueArgs
     from agent_infra.aws.queue_senders import QueueSender
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from agent_infra.component import ArgsError
     from agent_infra.contract import ContractError, TaskContract, task_contract
     from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
+    from agent_infra.fleet.ceiling import UsualTask
     from agent_infra.fleet.connections import (
         BucketConnection,
         CacheConnection,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from agent_infra.fleet.resources import Resources
     from agent_infra.fleet.role import FleetRole, FleetRoleArgs
     from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
-    from agent_infra.fleet.scaling_args import Replicas
+    from agent_infra.fleet.scaling_args import PrometheusQuery, Replicas, Schedule, Speed
     from agent_infra.fleet.secret_sync import SecretSource, SecretSync, SecretSyncArgs
     from agent_infra.platform import AgentPlatform, AgentPlatformArgs, secret_variables
     from agent_infra.settings import Settings, SettingsError
@@ -78,6 +81,8 @@ __all__ = [
     "FleetRoleArgs",
     "FleetService",
     "ImageBuild",
+    "Keda",
+    "KedaAccess",
     "LlmAccess",
     "ModelLimits",
     "ModelPrice",
@@ -87,6 +92,8 @@ __all__ = [
     "Oidc",
     "Placement",
     "Probes",
+    "Prometheus",
+    "PrometheusQuery",
     "QueueConnection",
     "QueueSender",
     "RedisCache",
@@ -97,6 +104,7 @@ __all__ = [
     "Resources",
     "Rollout",
     "Rotation",
+    "Schedule",
     "SecretKey",
     "SecretSource",
     "SecretSync",
@@ -106,9 +114,11 @@ __all__ = [
     "ServerlessCache",
     "Settings",
     "SettingsError",
+    "Speed",
     "SyncedSecret",
     "TaskContract",
     "Toleration",
+    "UsualTask",
     "WorkQueue",
     "WorkQueueArgs",
     "Worker",
@@ -151,7 +161,10 @@ _MODULES = {
     "agent_infra.fleet.probes": ("Probes",),
     "agent_infra.fleet.resources": ("Resources",),
     "agent_infra.fleet.rollout_args": ("Analysis", "CanaryStep", "Evaluation", "EvaluationCase", "Rollout"),
-    "agent_infra.fleet.scaling_args": ("Replicas",),
+    "agent_infra.aws.keda": ("Keda",),
+    "agent_infra.aws.keda_access": ("KedaAccess", "Prometheus"),
+    "agent_infra.fleet.ceiling": ("UsualTask",),
+    "agent_infra.fleet.scaling_args": ("PrometheusQuery", "Replicas", "Schedule", "Speed"),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.contract_args": ("ContractOverrides",),
     "agent_infra.fleet.fleet": ("AgentFleet",),

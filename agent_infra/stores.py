@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from agent_infra.aws.cache_args import RedisCacheArgs, RedisCacheOptions
 from agent_infra.aws.database import Database
 from agent_infra.aws.database_args import DatabaseArgs, DatabaseOptions
 from agent_infra.component import Args, MaybeOutput
+from agent_infra.contract import SHARE
 from agent_infra.fleet import BucketConnection, CacheConnection, DatabaseConnection, Worker
 from agent_infra.fleet.names import ComponentKind
 from agent_infra.fleet.scaling_plan import replicas_of
@@ -125,12 +127,13 @@ def said(settings: Args, options: type[Args]) -> dict[str, Any]:
 
 
 def processes(settings: Settings) -> dict[str, int]:
-    """The most processes that each fleet may run: its workers included, and during a roll-out one more of
-    each kind."""
+    """The most processes that each fleet may run: its workers included, and the new pods that a rollout has
+    beside the old ones."""
     return {name: _pods(fleet, "api") + _pods(fleet, "worker") for name, fleet in settings.fleets.items()}
 
 
 def _pods(fleet: FleetSettings, kind: ComponentKind) -> int:
     if kind == "worker" and fleet.worker is None:
         return 0
-    return replicas_of(fleet, fleet.worker or Worker(), kind).max + 1
+    most = replicas_of(fleet, fleet.worker or Worker(), kind).max
+    return most + math.ceil(most * int(SHARE.removesuffix("%")) / 100)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from agent_infra.aws.secret_policies import RoleArn
 from agent_infra.component import Args, shaped
@@ -20,32 +20,23 @@ ObjectName = Annotated[
 ]
 
 
-def _server(url: str) -> str:
+def _is_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        host = parts.hostname if parts.port is None or parts.port else None
+        usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        host = None
-    else:
-        if parts.username is not None or parts.password is not None:
-            raise ValueError(
-                "the address holds a login; put it into a TriggerAuthentication, and name that in "
-                "`authentication`"
-            )
-        if parts.query or parts.fragment:
-            host = None
-    if not host or parts.scheme not in {"http", "https"}:
-        raise ValueError(
-            "not a Prometheus server's address; say one that KEDA's pods reach, such as "
-            "http://prometheus.monitoring:9090"
-        )
-    return url
+        return False
+    return (
+        usable
+        and parts.scheme in {"http", "https"}
+        and not (parts.query or parts.fragment or "@" in parts.netloc)
+    )
 
 
 class Prometheus(Args):
     """A Prometheus, or what speaks as one."""
 
-    url: Annotated[str, AfterValidator(_server)]
+    url: str
     """Where KEDA's pods reach it, such as http://prometheus.monitoring:9090."""
     authentication: ObjectName | None = None
     """A TriggerAuthentication in the fleet's namespace, where the server asks who comes."""
@@ -53,7 +44,14 @@ class Prometheus(Args):
     """What that TriggerAuthentication holds; none where it is a pod identity."""
 
     @model_validator(mode="after")
-    def _modes_have_their_secrets(self) -> Self:
+    def _can_be_asked(self) -> Self:
+        if not _is_server(self.url):
+            # Not repeated: there may be a login in it.
+            raise ValueError(
+                "url is no Prometheus server's address; say one that KEDA's pods reach, without a login, ? "
+                "and #, such as http://prometheus.monitoring:9090; a login belongs into a "
+                "TriggerAuthentication"
+            )
         if self.auth_modes and self.authentication is None:
             raise ValueError(
                 "`auth_modes` says what the TriggerAuthentication holds, and `authentication` names none; "

@@ -1,6 +1,7 @@
 """`AgentFleet`: replicas of one agent service, and what they need to run."""
 
 from agent_infra.fleet.args import AgentFleetArgs, Oidc, SyncedSecret
+from agent_infra.fleet.ceiling import UsualTask
 from agent_infra.fleet.connections import (
     BucketConnection,
     CacheConnection,
@@ -19,7 +20,7 @@ from agent_infra.fleet.probes import Probes
 from agent_infra.fleet.resources import Resources
 from agent_infra.fleet.role import FleetRole, FleetRoleArgs
 from agent_infra.fleet.rollout_args import Analysis, CanaryStep, Evaluation, EvaluationCase, Rollout
-from agent_infra.fleet.scaling_args import Replicas
+from agent_infra.fleet.scaling_args import PrometheusQuery, Replicas, Schedule, Speed
 
 __all__ = [
     "AgentFleet",
@@ -46,12 +47,16 @@ __all__ = [
     "Oidc",
     "Placement",
     "Probes",
+    "PrometheusQuery",
     "QueueConnection",
     "Replicas",
     "Resources",
     "Rollout",
+    "Schedule",
     "SecretKey",
+    "Speed",
     "SyncedSecret",
     "Toleration",
+    "UsualTask",
     "Worker",
 ]

@@ -151,7 +151,8 @@ def _by_docker_build(name: str, image: ImageBuild, opts: pulumi.ResourceOptions)
         ]
         if image.username is not None
         else None,
-        opts=opts,
+        # The plugin would delete it, and the last revision may need it; the repository forgets old ones.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True)),
     )
     return pulumi.Output.concat(image.repository_url, "@", built.digest)
 

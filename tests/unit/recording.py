@@ -31,6 +31,7 @@ class Registered:
     protect: bool = False
     ignore_changes: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    retained: bool = False
 
 
 @dataclass
@@ -155,6 +156,7 @@ class _Monitor(mocks.MockMonitor):
                 parent=request.parent.rsplit("::", 1)[-1],
                 protect=request.protect,
                 ignore_changes=list(request.ignoreChanges),
+                retained=request.retainOnDelete,
                 secrets={key for key, value in raw.items() if rpc.is_rpc_secret(value)},
             )
         )

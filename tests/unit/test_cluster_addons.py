@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent_infra import ArgsError
 from agent_infra.aws.cluster import EksCluster
 from agent_infra.aws.keda import Keda, chart_values, merged
 from tests.unit.recording import Recorded, record
@@ -102,6 +103,20 @@ class TestKeda:
         assert json.loads(policy["policy"])["Statement"] == [
             {"Effect": "Allow", "Action": ["sqs:GetQueueAttributes"], "Resource": [self.ARN]}
         ]
+
+    def test_its_operator_may_read_metrics_where_a_fleet_scales_by_its_queues_age(self) -> None:
+        recorded = cluster_of(keda={}, keda_queue_arns=[self.ARN], keda_reads_metrics=True)
+        policy = recorded.one("aws:iam/rolePolicy:RolePolicy").inputs
+        assert json.loads(policy["policy"])["Statement"][1:] == [
+            {"Effect": "Allow", "Action": ["cloudwatch:GetMetricData"], "Resource": "*"}
+        ]
+
+    def test_one_that_is_there_is_left_as_it_is(self) -> None:
+        recorded = cluster_of(keda={"install": False}, keda_queue_arns=[self.ARN])
+        assert not recorded.of(self.RELEASE)
+        assert not recorded.of("aws:iam/rolePolicy:RolePolicy")
+        with pytest.raises(ArgsError, match="`install: false` leaves the KEDA that is there as it is, and v"):
+            cluster_of(keda={"install": False, "version": "2.19.0"})
 
     def test_its_operator_gets_the_role_by_pod_identity(self) -> None:
         recorded = cluster_of(keda={"namespace": "scaling"})

@@ -80,6 +80,11 @@ def test_no_preview_builds(source: Path, builder: str) -> None:
     assert built(source, builder=builder).inputs["buildOnPreview"] is False
 
 
+@installed
+def test_an_image_that_is_no_longer_built_stays_for_a_roll_back(source: Path) -> None:
+    assert built(source, builder="docker-build").retained
+
+
 def test_docker_gets_the_whole_recipe(source: Path) -> None:
     image = built(
         source,

@@ -13,21 +13,27 @@ import pytest
 import yaml
 
 from agent_infra import AgentPlatform, AgentPlatformArgs, ArgsError, Settings, secret_variables
+from agent_infra.stores import processes
 from tests.unit.components import KEY, as_text
 from tests.unit.recording import Recorded, record
 
 ROOT = Path(__file__).parents[2]
+SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
 IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
+
+
+def settings_of(environment: str, change: Mapping[str, Any] | None = None) -> Settings:
+    """The shipped settings of an environment; `change` is laid over them."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text())["config"]
+    config.update({f"agent-infra:{key}": value for key, value in (change or {}).items()})
+    return Settings.load({key: as_text(value) for key, value in config.items()}, environment)
 
 
 def platform(
     environment: str, *, rehearsal: bool = False, change: Mapping[str, Any] | None = None, **variables: str
 ) -> Recorded:
     """What the shipped settings of an environment register; `change` is laid over them."""
-    config = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text())["config"]
-    config.update({f"agent-infra:{key}": value for key, value in (change or {}).items()})
-    texts = {key: as_text(value) for key, value in config.items()}
-    settings = Settings.load(texts, environment)
+    settings = settings_of(environment, change)
     if rehearsal:
         settings = settings.for_rehearsal()
 
@@ -249,9 +255,37 @@ def test_one_switch_makes_the_alarms_of_every_part() -> None:
 
 def test_kedas_operator_may_ask_for_the_fleets_queues_alone(prod: Recorded) -> None:
     (policy,) = [item for item in prod.of("aws:iam/rolePolicy:RolePolicy") if "keda" in item.name]
-    (statement,) = json.loads(policy.inputs["policy"])["Statement"]
-    assert statement["Action"] == ["sqs:GetQueueAttributes"]
-    assert statement["Resource"] == ["arn:aws:sqs:eu-central-1:123456789012:agents-support-tasks"]
+    depth, age = json.loads(policy.inputs["policy"])["Statement"]
+    assert depth["Action"] == ["sqs:GetQueueAttributes"]
+    assert depth["Resource"] == ["arn:aws:sqs:eu-central-1:123456789012:agents-support-tasks"]
+    # Prod scales by its queue's age too; CloudWatch knows no narrower resource.
+    assert (age["Action"], age["Resource"]) == (["cloudwatch:GetMetricData"], "*")
+
+
+def test_workers_scale_by_their_queue_in_prod_and_sleep_in_dev(prod: Recorded) -> None:
+    found = prod.one(SCALED_OBJECT).inputs["spec"]
+    assert (found["minReplicaCount"], found["maxReplicaCount"]) == (2, 20)
+    assert [trigger["name"] for trigger in found["triggers"]] == ["queue-depth", "queue-age", "cpu"]
+    dev = platform("dev")
+    assert dev.one(SCALED_OBJECT).inputs["spec"]["minReplicaCount"] == 0
+    (policy,) = [item for item in dev.of("aws:iam/rolePolicy:RolePolicy") if "keda" in item.name]
+    assert len(json.loads(policy.inputs["policy"])["Statement"]) == 1
+
+
+def test_a_keda_that_is_there_is_told_to_the_fleets_and_not_installed() -> None:
+    keda = {"install": False, "role_arn": "arn:aws:iam::123456789012:role/reader"}
+    recorded = platform("prod", change={"cluster": {"keda": keda}})
+    assert not recorded.of("kubernetes:helm.sh/v3:Release")
+    made = recorded.one("kubernetes:keda.sh/v1alpha1:TriggerAuthentication").inputs["spec"]
+    assert made["podIdentity"]["roleArn"] == keda["role_arn"]
+
+
+def test_connections_are_counted_for_as_many_replicas_as_the_models_limits_keep_busy() -> None:
+    # 4 at once, 4 calls a minute each: 16 calls a minute, and 5 workers.
+    change = fleet(llm={"requests_per_minute": 80}, worker={"replicas": {"min": 1, "max": 20}})
+    assert processes(settings_of("prod", change)) == {"support": 10 + 3 + 5 + 2}
+    recorded = platform("prod", change=change)
+    assert recorded.result["fleets"]["support"]["max_replicas"] == {"api": 10, "worker": 5}
 
 
 def fleet(**more: Any) -> dict[str, Any]:
@@ -341,7 +375,8 @@ def test_a_cluster_that_exists_is_used_beside_a_network_that_exists() -> None:
             "private_subnet_ids": ["subnet-0a1b2c3d4e5f60711", "subnet-0a1b2c3d4e5f60712"],
         }
     }
-    recorded = platform("prod", change={"network": network, "cluster": {"existing": {"name": "shared"}}})
+    cluster = {"existing": {"name": "shared"}, "keda": {}}
+    recorded = platform("prod", change={"network": network, "cluster": cluster})
     assert recorded.of("aws:ec2/vpc:Vpc") == []
     assert recorded.of("aws:eks/cluster:Cluster") == []
     association = recorded.one("aws:eks/podIdentityAssociation:PodIdentityAssociation", "support-role")
@@ -362,7 +397,7 @@ def test_a_serverless_cache_can_be_said() -> None:
         ),
         (
             {"fleets": {"support": {"image": IMAGE, "replicas": {"max": 900}}}},
-            r"database: 901 processes \(support 901\) with 2 connections each need 1802",
+            r"database: 1125 processes \(support 1125\) with 2 connections each need 2250",
         ),
     ],
 )

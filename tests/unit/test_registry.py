@@ -36,6 +36,15 @@ def test_a_registry_never_moves_a_tag_and_forgets_old_images() -> None:
     assert [rule["selection"]["countNumber"] for rule in policy["rules"]] == [14, 5]
 
 
+def test_only_the_tags_that_are_said_may_move() -> None:
+    inputs = repository(moving_tags=["cache", "main-*"])
+    assert inputs["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert inputs["imageTagMutabilityExclusionFilters"] == [
+        {"filter": "cache", "filterType": "WILDCARD"},
+        {"filter": "main-*", "filterType": "WILDCARD"},
+    ]
+
+
 def test_how_long_untagged_images_stay_is_a_setting() -> None:
     untagged, _ = json.loads(lifecycle_policy(30, 3))["rules"]
     assert untagged["selection"] == {
@@ -93,6 +102,8 @@ def test_a_name_of_ones_own_is_taken_as_it_is() -> None:
         ({"repository_name": "a"}, "it has 1 characters; ECR takes 2 to 256"),
         ({"keep_images": 1}, "keep_images: 1 is wrong"),
         ({"untagged_days": 0}, "untagged_days: 0 is wrong"),
+        ({"moving_tags": ["*"]}, "moving_tags.0: '*' is wrong: say a tag or a pattern with *, but not all"),
+        ({"moving_tags": list("abcdef")}, "6 patterns; ECR takes 5"),
     ],
 )
 def test_what_ecr_would_refuse_is_refused_with_the_way_out(args: dict[str, Any], said: str) -> None:
