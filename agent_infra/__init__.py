@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         QueueConnection,
     )
     from agent_infra.fleet.contract_args import ContractOverrides
+    from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionCostAccessArgs
     from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
     from agent_infra.fleet.fleet import AgentFleet
     from agent_infra.fleet.image_args import ImageBuild
@@ -69,6 +70,8 @@ __all__ = [
     "Database",
     "DatabaseArgs",
     "DatabaseConnection",
+    "DeletionCostAccess",
+    "DeletionCostAccessArgs",
     "EgressRule",
     "EksCluster",
     "EksClusterArgs",
@@ -167,6 +170,7 @@ _MODULES = {
     "agent_infra.fleet.scaling_args": ("PrometheusQuery", "Replicas", "Schedule", "Speed"),
     "agent_infra.fleet.secret_sync": ("SecretSource", "SecretSync", "SecretSyncArgs"),
     "agent_infra.fleet.contract_args": ("ContractOverrides",),
+    "agent_infra.fleet.deletion_cost_access": ("DeletionCostAccess", "DeletionCostAccessArgs"),
     "agent_infra.fleet.fleet": ("AgentFleet",),
     "agent_infra.fleet.image_args": ("ImageBuild",),
     "agent_infra.fleet.role": ("FleetRole", "FleetRoleArgs"),

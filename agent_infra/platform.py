@@ -15,6 +15,7 @@ from agent_infra.aws.queue import WorkQueue, WorkQueueOptions
 from agent_infra.aws.secrets import Secrets
 from agent_infra.component import Args, Component
 from agent_infra.fleet import AgentFleet, AgentFleetArgs, QueueConnection, Worker
+from agent_infra.fleet.deletion_cost_access import DeletionCostAccess
 from agent_infra.fleet.options import FleetOptions
 from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
@@ -110,6 +111,7 @@ class AgentPlatform(Component):
         )
         self._waits = self._namespace()
         self.secret_sync = self._sync()
+        self._deletion_cost_role = self._deletion_cost()
         self.fleets = {fleet: self._fleet(fleet, spec) for fleet, spec in settings.fleets.items()}
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
@@ -183,6 +185,16 @@ class AgentPlatform(Component):
         opts = self._opts(provider=self.cluster.provider, depends_on=self._waits)
         return self._secrets.synced(self._name, self.cluster, opts, self._shared_tags)
 
+    def _deletion_cost(self) -> pulumi.Output[str] | None:
+        """What lets the workers of all fleets tell how busy they are: one for the namespace."""
+        fleets = self._settings.fleets.items()
+        telling = [name for name, it in fleets if it.worker and it.worker.shrinks and it.deletion_cost]
+        if self.cluster is None or not telling:
+            return None
+        opts = self._opts(provider=self.cluster.provider, depends_on=self._waits)
+        where = {"namespace": self._settings.namespace, "service_accounts": telling}
+        return DeletionCostAccess(f"{self._name}-deletion-cost", where, opts).role_name
+
     def _queue(self, fleet: str, spec: FleetSettings) -> WorkQueue:
         return WorkQueue(
             f"{self._name}-{fleet}-tasks",
@@ -242,6 +254,7 @@ class AgentPlatform(Component):
             llm=spec.llm_of(fleet),
             secret_versions={name: version for name, version in written.items() if version is not None},
             synced_secrets=[self.secret_sync.synced[name] for name in synced] if self.secret_sync else [],
+            deletion_cost_role=self._deletion_cost_role,
             extra_environment=spec.environment,
             cluster_name=cluster.name,
             cluster_arn=cluster.arn,

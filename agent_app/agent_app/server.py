@@ -14,6 +14,8 @@ from agent_app import service
 from agent_app.http import api
 from agent_app.http.patience import patient
 from agent_app.settings import Settings, SettingsError
+from agent_app.tasks.deletion_cost import DeletionCost
+from agent_app.tasks.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +46,7 @@ async def serve(settings: Settings) -> None:
     settings.require_auth()
     _cancelled_by_sigterm()
     async with service.opened(settings) as parts:
-        server = _server(settings, api.create(parts), lambda: _exit(server))
+        server = _server(settings, api.create(parts), lambda: _exit(server, parts.worker))
         if not parts.own_worker:
             await _listen(server, settings)
             return
@@ -67,15 +69,23 @@ async def work(settings: Settings) -> None:
                 server.should_exit = True
 
         worker = asyncio.create_task(until_drained())
+        telling = asyncio.create_task(_tell_load(settings, parts))
         try:
             await _listen(server, settings)
         finally:
+            telling.cancel()
             if server.force_exit:
                 worker.cancel()
             parts.worker.stop()
             await asyncio.wait({worker})
         if not worker.cancelled():
             worker.result()
+
+
+async def _tell_load(settings: Settings, parts: service.Service) -> None:
+    if settings.pod_directory is None:
+        return
+    await DeletionCost(settings.pod_directory, lambda: len(parts.worker.running), parts.metrics).run()
 
 
 def _cancelled_by_sigterm() -> None:
@@ -109,7 +119,9 @@ def _server(settings: Settings, app: object, stop: Callable[[], None]) -> Server
     return Server(config, stop)
 
 
-def _exit(server: Server) -> None:
+def _exit(server: Server, worker: Worker) -> None:
+    # Requests and tasks end within one limit, not within one each: the pod is killed after that.
+    worker.told_to_end()
     log.info("stopping: what is in hand is finished first")
     server.should_exit = True
 

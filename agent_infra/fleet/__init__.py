@@ -9,6 +9,7 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.contract_args import ContractOverrides
+from agent_infra.fleet.deletion_cost_access import DeletionCostAccess, DeletionCostAccessArgs
 from agent_infra.fleet.exposure_args import FleetGateway, FleetIngress, FleetService
 from agent_infra.fleet.fleet import AgentFleet
 from agent_infra.fleet.image_args import ImageBuild
@@ -31,6 +32,8 @@ __all__ = [
     "CanaryStep",
     "ContractOverrides",
     "DatabaseConnection",
+    "DeletionCostAccess",
+    "DeletionCostAccessArgs",
     "EgressRule",
     "Evaluation",
     "EvaluationCase",

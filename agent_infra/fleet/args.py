@@ -125,6 +125,9 @@ class AgentFleetArgs(FleetOptions):
     """More environment variables; none that a field says, and no secret."""
     extra_policy_statements: Sequence[Mapping[str, Any]] = ()
     """More IAM statements for the pods' role."""
+    deletion_cost_role: MaybeOutput[str] | None = None
+    """The Role by which its workers may do that already, such as `DeletionCostAccess.role_name`; without it
+    the fleet makes one of its own."""
     tags: Mapping[str, str] = {}
     """On what AWS keeps for the fleet."""
 
@@ -148,6 +151,10 @@ class AgentFleetArgs(FleetOptions):
         check_start(self.probes, contract)
         return self
 
+    def tells_load(self, kind: ComponentKind) -> bool:
+        """Whether pods of that kind tell Kubernetes how busy they are."""
+        return kind == "worker" and self.queue is not None and self.deletion_cost and self.worker.shrinks
+
     def placement_of(self, kind: ComponentKind) -> Placement:
         """Where pods of that kind run."""
         return (self.worker.placement if kind == "worker" else None) or self.placement
@@ -158,13 +165,12 @@ class AgentFleetArgs(FleetOptions):
         built = self._architectures()
         return built[0] if len(built) == 1 else None
 
+    def uses_kubernetes(self, kind: ComponentKind) -> bool:
+        """Whether pods of that kind talk to Kubernetes' own API."""
+        return self.tells_load(kind) or bool(self.extra_pod_spec.get("automountServiceAccountToken"))
+
     def _architectures(self) -> list[str]:
         return image_architectures(self.image, self.image_platforms)
-
-    @property
-    def uses_kubernetes(self) -> bool:
-        """Whether pods talk to Kubernetes' own API."""
-        return bool(self.extra_pod_spec.get("automountServiceAccountToken"))
 
     def numbers(self) -> TaskContract:
         """The fleet's task contract."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent_infra.fleet import followed_secrets, pod
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.deletion_cost import pod_part
 from agent_infra.fleet.disruption import protection
 from agent_infra.fleet.merge import merge
 from agent_infra.fleet.names import ComponentKind, Names
@@ -25,6 +26,9 @@ def deployment(
     """A Deployment; under an autoscaler it says no replicas, or every update would reset them."""
     contract = args.numbers()
     replicas = args.replicas_of(kind)
+    own = pod.spec(args, names, kind, image=image)
+    if args.tells_load(kind):
+        own = merge(own, pod_part())
     fixed = {} if scales(replicas) else {"replicas": replicas.min}
     return {
         "apiVersion": "apps/v1",
@@ -56,7 +60,7 @@ def deployment(
                         **protection(contract, kind, with_workers=args.queue is not None),
                     },
                 },
-                "spec": merge(pod.spec(args, names, kind, image=image), args.extra_pod_spec),
+                "spec": merge(own, args.extra_pod_spec),
             },
         },
     }

@@ -11,6 +11,7 @@ from agent_infra.component import Component
 from agent_infra.fleet import configuration, followed_secrets, image
 from agent_infra.fleet.account import service_account
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.fleet.deletion_cost_access import DeletionCostAccess
 from agent_infra.fleet.deployment import deployment
 from agent_infra.fleet.disruption import disruption_budget
 from agent_infra.fleet.exposure import exposed, url
@@ -86,6 +87,10 @@ class AgentFleet(Component):
         for kind, policy in network_policies(args, names, values, kinds):
             needed.append(self._object(names.child(name, kind), policy))
         api = self._workloads(kinds, values, needed)["api"]
+        if args.tells_load("worker") and args.deletion_cost_role is None:
+            access = {"namespace": args.namespace, "service_accounts": [fleet]}
+            access["role_name"] = f"{fleet}-deletion-cost"
+            DeletionCostAccess(f"{name}-deletion-cost", access, self._opts())
         # It selects by what only the newest pods may have: they are there first.
         made = self._object(name, service(args, names), [api])
         for manifest in exposed(args, names):

@@ -61,7 +61,7 @@ def _policy(
             "podSelector": {"matchLabels": names.selector(kind)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _ingress(args, rules, kind),
-            "egress": _egress(args, rules, values),
+            "egress": _egress(args, rules, kind, values),
         },
     }
 
@@ -94,16 +94,16 @@ def _clients(args: AgentFleetArgs, rules: NetworkRules) -> list[dict[str, Any]]:
     return named
 
 
-def _egress(args: AgentFleetArgs, rules: NetworkRules, values: Mapping[str, Any]) -> Any:
+def _egress(args: AgentFleetArgs, rules: NetworkRules, kind: ComponentKind, values: Mapping[str, Any]) -> Any:
     """Whom pods may connect to. Ports that only the update will know keep the whole an `Output`."""
     addresses = [value for name, value in values.items() if name.endswith(_ADDRESSES)]
     if any(isinstance(value, pulumi.Output) for value in addresses):
-        return pulumi.Output.all(*addresses).apply(lambda known: _egress_rules(args, rules, known))
-    return _egress_rules(args, rules, addresses)
+        return pulumi.Output.all(*addresses).apply(lambda known: _egress_rules(args, rules, kind, known))
+    return _egress_rules(args, rules, kind, addresses)
 
 
 def _egress_rules(
-    args: AgentFleetArgs, rules: NetworkRules, addresses: Iterable[Any]
+    args: AgentFleetArgs, rules: NetworkRules, kind: ComponentKind, addresses: Iterable[Any]
 ) -> list[dict[str, Any]]:
     ports = {port for address in addresses for port in ports_of(str(address))} - {_HTTPS}
     found: list[dict[str, Any]] = [
@@ -115,7 +115,7 @@ def _egress_rules(
         found.append({"to": _reached(None), "ports": _ports(sorted(ports))})
     if args.cluster_name is not None and args.oidc_provider_arn is None:
         found.append({"to": _blocks(_POD_IDENTITY_AGENT), "ports": _ports([80])})
-    if args.uses_kubernetes:
+    if args.uses_kubernetes(kind):
         found.append({"to": _reached(rules.kubernetes_cidrs), "ports": _ports([_HTTPS, 6443])})
     return [*found, *map(_extra, rules.egress)]
 

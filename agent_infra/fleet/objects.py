@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,30 @@ _CLASSES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
 }
 
 
+#: Imported where one is made: a fleet of its own seldom has them.
+_RARE = {
+    ("rbac.authorization.k8s.io/v1", "Role"): "rbac",
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rbac",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): "admissionregistration",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): "admissionregistration",
+}
+
+
+def _rare(version: str, kind: str) -> Callable[..., pulumi.CustomResource] | None:
+    module = _RARE.get((version, kind))
+    if module is None:
+        return None
+    found: Callable[..., pulumi.CustomResource] = getattr(
+        importlib.import_module(f"pulumi_kubernetes.{module}.v1"), kind
+    )
+    return found
+
+
 def registered(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> Any:
     """The object as a resource; a kind that Kubernetes itself does not have is a custom one."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     fields = {_attribute(key): value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
-    made = _CLASSES.get((version, kind))
+    made = _CLASSES.get((version, kind)) or _rare(version, kind)
     if made is None:
         return apiextensions.CustomResource(name, api_version=version, kind=kind, opts=opts, **fields)
     return made(name, opts=opts, **fields)

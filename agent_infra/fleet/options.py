@@ -46,6 +46,11 @@ class Worker(Args):
     placement: Placement | None = None
     """Where they run; where the fleet's pods do where it is not said."""
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether an autoscaler may choose among several of them which one goes."""
+        return self.replicas.max > max(1, self.replicas.min)
+
 
 class SecretKey(Args):
     """One entry of a Kubernetes secret."""
@@ -68,6 +73,9 @@ class FleetOptions(Args):
     """What a task does to the model on average, and so how many workers its limits keep busy."""
     contract: ContractOverrides = ContractOverrides()
     """Numbers in place of those that follow from `task_timeout`."""
+    deletion_cost: bool = True
+    """Whether workers that an autoscaler may take away tell Kubernetes how busy they are, so that idle ones
+    go first. They get a token that can change their own pod's `pod-deletion-cost` and nothing else."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     llm: LlmAccess = LlmAccess()
     """Models, limits, budgets and caches."""

@@ -15,8 +15,6 @@ from agent_infra.fleet.canary.hooks import Trial
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest, registered
 
-_START_SECONDS = 600
-
 Deployments = Mapping[ComponentKind, Manifest]
 
 
@@ -60,7 +58,7 @@ def rolled_out(
         for kind, manifest in own.items()
     ]
     trial = Trial(
-        lambda inputs: _begin(args, names, list(deployments), deadline=_deadline(deployments), inputs=inputs),
+        lambda inputs: _begin(args, names, list(deployments), inputs),
         {"namespace": args.namespace, "kubeconfig": args.kubeconfig},
     )
     hooks = trial.guard(name)
@@ -76,21 +74,13 @@ def rolled_out(
     return stable
 
 
-def _deadline(deployments: Deployments) -> float:
-    """How long pods may take to get ready; a Deployment may have longer, where old pods end slowly."""
-    said = (each["spec"].get("progressDeadlineSeconds", _START_SECONDS) for each in deployments.values())
-    return float(min(_START_SECONDS, *said))
-
-
-def _begin(
-    args: AgentFleetArgs, names: Names, kinds: Sequence[ComponentKind], *, deadline: float, inputs: Any
-) -> Canary:
+def _begin(args: AgentFleetArgs, names: Names, kinds: Sequence[ComponentKind], inputs: Any) -> Canary:
     return Canary(
         fleet=names.fleet,
         cluster=open_cluster(inputs["namespace"], inputs["kubeconfig"]),
         rollout=args.rollout,
         tracks={kind: Track(stable=names.of(kind), canary=names.canary(kind)) for kind in kinds},
         port=args.port,
-        start_seconds=deadline,
+        start_seconds=float(args.numbers().start),
         tell=pulumi.log.info,
     )

@@ -352,3 +352,22 @@ async def test_a_failed_task_is_begun_anew_by_a_message_sent_after_it_failed_alo
     again = await store.claim(task.id, 60, sent=datetime.now(UTC) + timedelta(seconds=1))
     assert again is not None
     assert (again.attempts, again.tries) == (2, 1)
+
+
+async def test_the_drain_limit_counts_from_when_the_process_was_told_to_end() -> None:
+    begun = asyncio.Event()
+
+    async def script(input: JsonValue, context: Context) -> JsonValue:
+        begun.set()
+        await asyncio.sleep(60)
+        return None
+
+    async with _working(script, drain_seconds=1.5) as parts:
+        id = await _submit(parts)
+        await begun.wait()
+        began = asyncio.get_running_loop().time()
+        parts.worker.told_to_end()
+        await asyncio.sleep(1)  # requests that are answered first
+        parts.worker.stop()
+        await _ended(parts, id, Status.QUEUED)
+        assert 1.4 < asyncio.get_running_loop().time() - began < 2.3

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,15 +17,13 @@ from agent_app.secrets import LlmKeys
 from agent_app.settings import Settings
 from agent_app.telemetry.metrics import Metrics
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from openai import AsyncOpenAI
 from pydantic import BaseModel, SecretStr
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from tests.app.certificates import certificate
 from tests.app.processes import LOOPBACK
 from tests.app.serving import serving
 from tests.app.stub_llm import StubLlm
@@ -118,7 +113,7 @@ async def test_the_environments_proxy_is_used(model: str, monkeypatch: pytest.Mo
 async def test_the_environments_authority_is_trusted(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate, tls = _certificate(tmp_path)
+    authority, tls = certificate(tmp_path)
     runner = web.ServerRunner(web.Server(StubLlm(delay=0).handle), shutdown_timeout=0.2)
     await runner.setup()
     try:
@@ -127,7 +122,7 @@ async def test_the_environments_authority_is_trusted(
         async with _runs(url, model) as runs:
             with pytest.raises(LlmProblem, match="could not be reached"):
                 await _said(runs)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
         async with _runs(url, model) as runs:
             assert await _said(runs)
     finally:
@@ -173,30 +168,3 @@ async def test_openai_is_sent_what_its_own_sdk_would_send() -> None:
         heard.append(stub.heard)
     assert len(heard[0]) > 2 * len(agents)
     assert heard[0] == heard[1]
-
-
-def _certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
-    """One that is its own authority, for a day, and the server's side of it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, LOOPBACK)])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address(LOOPBACK))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = directory / "certificate.pem", directory / "key.pem"
-    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    private.write_bytes(key.private_bytes(*form))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
-    return public, context

@@ -80,6 +80,7 @@ FLEETS: dict[str, dict[str, Any]] = {
         "migrate_command": ["agent-app", "migrate"],
         "resources": {"cpu": "1", "memory": "1Gi", "cpu_limit": "2", "memory_limit": "2Gi"},
         "contract": {"pre_stop": 20},
+        "deletion_cost": False,
         "log_level": "debug",
         "llm": {"model": "anthropic:claude-sonnet-4-5", "monthly_budget_usd": 100},
         "agents": {"editor": {"agent": "own_agents.editor:agent"}},
@@ -111,6 +112,7 @@ FLEETS: dict[str, dict[str, Any]] = {
         **CONNECTED,
         "keda": {"credentials_secret": "aws-keys"},
         "worker": {"replicas": {"min": 1}},
+        "deletion_cost_role": "made-for-all",
     },
     "canary": {
         **CONNECTED,

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field, ValidationError
@@ -70,6 +71,9 @@ class Settings(AgentSettings, AuthSettings, LlmSettings, TelemetrySettings):
     poll_seconds: int = Field(5, ge=0, le=20, description="One long poll; an idle worker stops within it")
     visibility_seconds: int | None = Field(
         None, ge=1, le=43_200, description="Default: the queue's, 60 at most"
+    )
+    pod_directory: Path | None = Field(
+        None, description="Its name, namespace, token and ca.crt: a worker then keeps its pod's deletion cost"
     )
     retry_seconds: int = Field(2, ge=0, le=900, description="Before the second attempt; doubles after each")
     artifact_bucket: str | None = None

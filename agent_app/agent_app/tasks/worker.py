@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -43,14 +44,21 @@ class Worker:
         self._lanes = lanes
         self._store = store
         self._stopping = asyncio.Event()
+        self._ends: float | None = None
 
     @property
     def running(self) -> set[asyncio.Task[None]]:
         """The tasks in hand."""
         return {task for lane, _ in self._lanes for task in lane.running}
 
+    def told_to_end(self) -> None:
+        """The drain limit counts from now on; tasks are still taken until `stop`."""
+        if self._ends is None:
+            self._ends = time.monotonic() + self._settings.drain_limit
+
     def stop(self) -> None:
         """Takes no more tasks; `run` returns when those in hand are done or handed back."""
+        self.told_to_end()
         self._stopping.set()
 
     async def run(self) -> None:
@@ -118,8 +126,10 @@ class Worker:
             await queue.send(Note(task.id))
 
     async def _drain(self) -> None:
-        limit = self._settings.drain_limit
-        log.info("draining", in_hand=len(self.running), limit_seconds=limit)
+        # Of the one limit that the pod's grace is made for: waiting for polls and requests took its part.
+        ends = time.monotonic() if self._ends is None else self._ends
+        limit = max(0.0, ends - time.monotonic())
+        log.info("draining", in_hand=len(self.running), limit_seconds=round(limit, 1))
         if self.running:
             await asyncio.wait(self.running, timeout=limit)
         for lane, _ in self._lanes:

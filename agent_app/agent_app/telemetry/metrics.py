@@ -50,6 +50,12 @@ class Metrics:
             "agent_app_task_seconds", "Time a task ran", ("agent",), registry=registry, buckets=_SECONDS
         )
         self.tasks_in_flight = Gauge("agent_app_tasks_in_flight", "Tasks running here", registry=registry)
+        self.deletion_costs = Counter(
+            "agent_app_deletion_costs",
+            "Times the pod's deletion cost was to be told to Kubernetes: told, failed",
+            ("outcome",),
+            registry=registry,
+        )
         self.queue_age = Histogram(
             "agent_app_queue_age_seconds",
             "How long a task had been in the queue when a worker took it",
