@@ -15,6 +15,7 @@ from agent_infra.aws.cluster_compute import Compute
 from agent_infra.aws.cluster_versions import KubernetesVersion
 from agent_infra.aws.keda import Keda
 from agent_infra.aws.log_retention import RetentionDays
+from agent_infra.aws.long_policies import MOST_POLICIES, QUEUES
 from agent_infra.component import Args, MaybeOutput, shaped
 
 #: EKS's quota of ranges that reach the public endpoint of one cluster.
@@ -189,6 +190,17 @@ class EksClusterArgs(EksClusterOptions):
         plain = [subnet for subnet in self.subnet_ids if isinstance(subnet, str)]
         if len(plain) != len(set(plain)):
             raise ValueError("subnet_ids: a subnet is there twice; say each once")
+        return self
+
+    @model_validator(mode="after")
+    def _kedas_role_names_the_queues(self) -> Self:
+        most = MOST_POLICIES * QUEUES
+        if len(self.keda_queue_arns) > most:
+            raise ValueError(
+                f"keda_queue_arns: {len(self.keda_queue_arns)} are more than the {most} queues that one "
+                "role's policies can name; leave workers out of some fleets, let fleets share a queue, or "
+                "put them into another environment"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 from pydantic import model_validator
 
-from agent_infra.aws import policies
+from agent_infra.aws import long_policies, policies
 from agent_infra.aws.cluster_compute import NamespaceName
 from agent_infra.aws.cluster_roles import made_role
 from agent_infra.aws.keda_access import KedaAccess
@@ -95,14 +95,16 @@ def install(
     )
     role, _ = made_role(component, "keda", trust=trust, managed=(), partition=partition)
     waits = [*depends_on]
-    allowed = [policies.allow(["sqs:GetQueueAttributes"], list(queue_arns))] if queue_arns else []
+    allowed = [
+        [policies.allow(["sqs:GetQueueAttributes"], list(arns))]
+        for arns in long_policies.batches(queue_arns, each=long_policies.QUEUES)
+    ]
     if reads_metrics:
         # CloudWatch knows no narrower resource for it:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-        allowed.append(policies.allow(["cloudwatch:GetMetricData"], "*"))
-    if allowed:
-        policy = policies.document(*allowed)
-        waits.append(aws.iam.RolePolicy(name, role=role.id, policy=policy, opts=component._opts()))
+        metrics = policies.allow(["cloudwatch:GetMetricData"], "*")
+        allowed = [[*allowed[0], metrics], *allowed[1:]] if allowed else [[metrics]]
+    waits += long_policies.give(component, name, role, allowed)
     waits.append(
         aws.eks.PodIdentityAssociation(
             name,

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_kubernetes import apiextensions, helm
 
-from agent_infra.aws import policies
+from agent_infra.aws import long_policies, policies
 from agent_infra.aws.secret_policies import read_statements
 from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import ArgsError, Component, MaybeOutput, Problem
@@ -117,11 +117,16 @@ class SecretSync(Component):
             tags=self._tags(child),
             opts=self._opts(),
         )
-        needed: list[pulumi.Resource] = [
-            aws.iam.RolePolicy(
-                child, role=role.id, policy=policies.document(*self.statements), opts=self._opts()
-            )
-        ]
+        sources = [source.arn for source in args.secrets.values()]
+        needed = long_policies.give(
+            self,
+            child,
+            role,
+            [
+                read_statements(arns, key_arns=args.kms_key_arns)
+                for arns in long_policies.batches(sources, each=long_policies.SECRETS)
+            ],
+        )
         if args.install and args.oidc_provider_arn is None:
             needed.append(
                 aws.eks.PodIdentityAssociation(

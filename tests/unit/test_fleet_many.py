@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from agent_infra import AgentPlatform, AgentPlatformArgs, Settings
+from agent_infra import AgentPlatform, AgentPlatformArgs, ArgsError, Settings
 from tests.unit.recording import Recorded, record
+from tests.unit.test_cluster import cluster_of
 
 ROOT = Path(__file__).parents[2]
 IMAGE = f"agents@sha256:{64 * '0'}"
@@ -122,3 +124,24 @@ def test_each_fleet_has_its_own_agents_budget_and_secret(ten: Recorded) -> None:
     assert data["AGENT_APP_MONTHLY_BUDGET_USD"] == "8"
     assert data["AGENT_APP_MODEL"] == "openai:gpt-5-mini"
     assert data["AGENT_APP_LLM_SECRET_ARN"] == ten.result["secret_arns"]["llm"]
+
+
+def test_a_role_that_names_many_queues_or_secrets_has_several_policies_of_a_size_that_iam_takes() -> None:
+    arns = [f"arn:aws:sqs:ap-southeast-1:123456789012:agents-{name_of(n)}-tasks-1234567" for n in range(500)]
+    recorded = cluster_of(keda={}, keda_queue_arns=arns)
+    inline = [
+        item.inputs["policy"] for item in recorded.of("aws:iam/rolePolicy:RolePolicy") if "keda" in item.name
+    ]
+    managed = [item.inputs["policy"] for item in recorded.of("aws:iam/policy:Policy")]
+    attached = [
+        item
+        for item in recorded.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        if "keda" in item.name
+    ]
+    assert (len(inline), len(managed), len(attached)) == (1, 9, 9), "a role has ten managed ones at most"
+    assert max(map(len, managed)) <= 6144
+    assert len(inline[0]) <= 10_240
+    named = [arn for policy in [*inline, *managed] for arn in json.loads(policy)["Statement"][0]["Resource"]]
+    assert sorted(named) == sorted(arns)
+    with pytest.raises(ArgsError, match="600 are more than the 550 queues that one role's policies can name"):
+        cluster_of(keda={}, keda_queue_arns=[f"{arn}{more}" for arn in arns[:300] for more in "ab"])
