@@ -50,11 +50,7 @@ def _scaled_object(
     return {
         "apiVersion": _VERSION,
         "kind": "ScaledObject",
-        "metadata": {
-            **names.metadata(name, kind),
-            # A plain HPA that was there before is taken over: KEDA refuses a workload that has another one.
-            "annotations": {"scaledobject.keda.sh/transfer-hpa-ownership": "true"},
-        },
+        "metadata": names.metadata(name, kind),
         "spec": {
             "scaleTargetRef": {"apiVersion": target[0], "kind": target[1], "name": name},
             "minReplicaCount": replicas.min,
@@ -63,8 +59,7 @@ def _scaled_object(
             **idle,
             "advanced": {
                 "horizontalPodAutoscalerConfig": {
-                    "name": name,
-                    "behavior": behavior(replicas.speed, down_window=decided.down_window),
+                    "behavior": behavior(replicas.speed, down_window=decided.down_window)
                 }
             },
             "triggers": list(_triggers(args, names, kind, decided)),

@@ -15,6 +15,9 @@ from agent_infra.fleet.scaling_plan import Plan, has_sidecars, plan
 
 #: What an autoscaler scales where nothing else is said.
 _DEPLOYMENT = ("apps/v1", "Deployment")
+#: KEDA's webhook would refuse a ScaledObject beside this one, and Pulumi deletes what a change leaves behind
+#: last. While there are two, Kubernetes lets neither act (AmbiguousSelector).
+_GIVES_WAY = {"validations.keda.sh/hpa-ownership": "false"}
 
 
 def scales(replicas: Replicas) -> bool:
@@ -47,7 +50,7 @@ def _autoscaler(
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": names.metadata(name, kind),
+        "metadata": {**names.metadata(name, kind), "annotations": _GIVES_WAY},
         "spec": {
             "scaleTargetRef": {"apiVersion": target[0], "kind": target[1], "name": name},
             "minReplicas": replicas.min,

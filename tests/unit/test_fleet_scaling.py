@@ -103,11 +103,11 @@ class TestWithKeda:
             "policies": [{"type": "Percent", "value": 10, "periodSeconds": 60}],
         }
 
-    def test_a_plain_autoscaler_that_was_there_is_taken_over_and_not_refused(self) -> None:
-        made = workers().one(SCALED_OBJECT).inputs
-        assert made["metadata"]["annotations"] == {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
-        plain = fleet(queue=QUEUE).one(HPA, "support-worker").inputs["metadata"]["name"]
-        assert made["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"] == plain
+    def test_a_plain_autoscaler_gives_way_to_keda_and_back_in_one_update(self) -> None:
+        plain = fleet(queue=QUEUE).one(HPA, "support-worker").inputs["metadata"]
+        # KEDA's webhook lets it be, and KEDA's own HPA is called otherwise (keda-hpa-support-worker).
+        assert plain["annotations"] == {"validations.keda.sh/hpa-ownership": "false"}
+        assert "name" not in spec(workers())["advanced"]["horizontalPodAutoscalerConfig"]
 
     def test_each_worker_is_for_as_many_tasks_as_it_does_at_once(self) -> None:
         recorded = fleet(queue=QUEUE, keda={}, worker={"concurrency": 12})

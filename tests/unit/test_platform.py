@@ -272,6 +272,21 @@ def test_workers_scale_by_their_queue_in_prod_and_sleep_in_dev(prod: Recorded) -
     assert len(json.loads(policy.inputs["policy"])["Statement"]) == 1
 
 
+def test_an_existing_queue_is_read_where_it_is() -> None:
+    existing = {
+        "url": "https://sqs.us-east-1.amazonaws.com/210987654321/orders",
+        "arn": "arn:aws:sqs:us-east-1:210987654321:orders",
+    }
+    recorded = platform("prod", change=fleet(worker={}, queue={"existing": existing}))
+    (trigger, _) = recorded.one(SCALED_OBJECT).inputs["spec"]["triggers"]
+    assert (trigger["metadata"]["queueURL"], trigger["metadata"]["awsRegion"]) == (
+        existing["url"],
+        "us-east-1",
+    )
+    (policy,) = [item for item in recorded.of("aws:iam/rolePolicy:RolePolicy") if "keda" in item.name]
+    assert json.loads(policy.inputs["policy"])["Statement"][0]["Resource"] == [existing["arn"]]
+
+
 def test_a_keda_that_is_there_is_told_to_the_fleets_and_not_installed() -> None:
     keda = {"install": False, "role_arn": "arn:aws:iam::123456789012:role/reader"}
     recorded = platform("prod", change={"cluster": {"keda": keda}})
