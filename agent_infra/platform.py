@@ -21,6 +21,7 @@ from agent_infra.fleet.secret_sync import SecretSync
 from agent_infra.parts import BuildSettings, FleetSettings
 from agent_infra.platform_images import PlatformImages, check_images
 from agent_infra.platform_secrets import PlatformSecrets
+from agent_infra.priority_classes import priority_classes
 from agent_infra.settings import Settings
 from agent_infra.stores import Place, Stores, check_stores, make_stores, said
 
@@ -173,7 +174,10 @@ class AgentPlatform(Component):
             metadata={"name": self._settings.namespace, "labels": labels},
             opts=self._opts(provider=self.cluster.provider),
         )
-        return [namespace, *self.cluster.ready, *self.stores.ready]
+        classes = priority_classes(
+            self._name, self._settings.priority_classes, self._opts(provider=self.cluster.provider)
+        )
+        return [namespace, *classes, *self.cluster.ready, *self.stores.ready]
 
     def _sync(self) -> SecretSync | None:
         if self.cluster is None:
@@ -284,6 +288,7 @@ class AgentPlatform(Component):
             "fleets": {
                 name: {
                     "service": fleet.service,
+                    "url": fleet.url,
                     "namespace": fleet.namespace,
                     "image": fleet.image,
                     "max_replicas": fleet.max_replicas,

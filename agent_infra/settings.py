@@ -29,6 +29,7 @@ from agent_infra.parts import (
     SecretSyncSettings,
     StorageSettings,
 )
+from agent_infra.priority_classes import PriorityClassName, PriorityClassSettings
 
 PROJECT = "agent-infra"
 _REGION = "aws:region"
@@ -69,6 +70,8 @@ class Settings(Args):
     """null: none is made; then the cluster and the data services are existing ones or left out."""
     cluster: EksClusterOptions | None = EksClusterOptions()
     """null: none is made, and there are no fleets."""
+    priority_classes: Mapping[PriorityClassName, PriorityClassSettings] = {}
+    """Which fleets' pods go before which: a name, which `placement.priority_class` says, to each."""
     clients: Mapping[FleetName, SecurityGroupId] = {}
     """Who else may connect to the cache and the database: a name of one's choice to a security group's id."""
     cache: CacheSettings | None = None

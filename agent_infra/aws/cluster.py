@@ -15,6 +15,7 @@ from agent_infra.aws.cluster_access import Access, grant
 from agent_infra.aws.cluster_addons import Addon, make_addons
 from agent_infra.aws.cluster_args import EksClusterArgs, EksClusterOptions, ExistingCluster
 from agent_infra.aws.cluster_compute import Compute, FargateProfile, NodeGroup
+from agent_infra.aws.cluster_network_policy import enforce
 from agent_infra.aws.cluster_nodes import Home, make_compute
 from agent_infra.aws.cluster_roles import made_role
 from agent_infra.aws.cluster_versions import guard
@@ -276,6 +277,8 @@ class EksCluster(Component):
         if args.existing is None:
             home = Home(self.name, self.arn, self._kubernetes_version, args.subnet_ids, self._partition)
             nodes = make_compute(self, args.compute, home, depends_on=before)
+            if args.network_policy:
+                nodes += enforce(self._name, args.compute, self._opts(provider=self.provider))
         after = self._addons([addon for addon in addons if not addon.before_nodes], [*before, *nodes])
         ready += [*before, *nodes, *after]
         if args.keda is not None and args.keda.install:

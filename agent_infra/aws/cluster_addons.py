@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from agent_infra.aws import cluster_network_policy
 from agent_infra.aws.cluster_compute import Compute
 from agent_infra.aws.cluster_roles import assumed_by_pods, made_role
 from agent_infra.component import Component, MaybeOutput, shaped
@@ -65,11 +66,14 @@ def plan(
     chosen: Mapping[str, str | None],
     configuration: Mapping[str, Mapping[str, Any]],
     metrics_server: bool,
+    network_policy: bool,
 ) -> list[Addon]:
     """The add-ons to make, by name; a chosen one says the version of a needed one too."""
     names = {*needs, *chosen, *([METRICS_SERVER] if metrics_server else [])}
     on_fargate = {_DNS: {"computeType": "Fargate"}} if compute.on_fargate_alone else {}
-    said: Mapping[str, Mapping[str, Any]] = {**on_fargate, **configuration}
+    enforced = cluster_network_policy.ADDON if network_policy and compute.node_groups else {}
+    said: dict[str, Mapping[str, Any]] = {**on_fargate, **enforced}
+    said |= {name: {**enforced.get(name, {}), **of_one} for name, of_one in configuration.items()}
     return [
         Addon(
             name,

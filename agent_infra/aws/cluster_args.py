@@ -67,6 +67,7 @@ _OF_NEW_ONES: Final = (
     "log_types",
     "log_retention_days",
     "extended_support",
+    "network_policy",
 )
 
 
@@ -109,6 +110,9 @@ class EksClusterOptions(Args):
     extended_support: bool = True
     """Whether the cluster stays on its version when standard support ends, at six times the price (0.60 USD
     an hour); false: EKS then upgrades the control plane by itself."""
+    network_policy: bool = True
+    """Whether a new cluster is told to enforce NetworkPolicies, in EKS Auto Mode or by the add-on vpc-cni. On
+    Fargate nothing does. False: for another network than AWS's."""
     existing: ExistingCluster | None = None
     """A cluster that is there already and is used as it is."""
 
@@ -152,6 +156,7 @@ class EksClusterOptions(Args):
             compute=self.compute,
             chosen=self.addons,
             configuration=self.addon_configuration,
+            network_policy=self.network_policy,
             metrics_server=new if self.metrics_server is None else self.metrics_server,
         )
 

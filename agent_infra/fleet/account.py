@@ -10,7 +10,7 @@ from agent_infra.fleet.objects import Manifest
 
 
 def service_account(names: Names, annotations: Mapping[str, Any]) -> Manifest:
-    """The ServiceAccount of both kinds of pods; no token of it is put into them."""
+    """The ServiceAccount of both kinds of pods; none gets a token by itself."""
     more = {"annotations": dict(annotations)} if annotations else {}
     return {
         "apiVersion": "v1",

@@ -152,3 +152,22 @@ def test_workloads_wait_for_access_nodes_add_ons_and_keda() -> None:
 
     kinds = record(program).result
     assert {"AccessEntry", "AccessPolicyAssociation", "NodeGroup", "Addon", "Release"} == set(kinds)
+
+
+def test_network_policies_are_enforced_in_auto_mode_and_beside_node_groups() -> None:
+    (told,) = cluster_of().of("kubernetes:core/v1:ConfigMap")
+    assert (told.inputs["metadata"]["namespace"], told.inputs["metadata"]["name"]) == (
+        "kube-system",
+        "amazon-vpc-cni",
+    )
+    assert told.inputs["data"] == {"enable-network-policy-controller": "true"}
+    groups = cluster_of(compute=GROUPS, addon_configuration={"vpc-cni": {"env": {"WARM_IP_TARGET": "2"}}})
+    assert not groups.of("kubernetes:core/v1:ConfigMap")
+    said = json.loads(addons(groups)["vpc-cni"]["configurationValues"])
+    assert said == {"enableNetworkPolicy": "true", "env": {"WARM_IP_TARGET": "2"}}
+
+
+def test_another_network_is_not_told_to_enforce_policies() -> None:
+    assert not cluster_of(network_policy=False).of("kubernetes:core/v1:ConfigMap")
+    made = addons(cluster_of(compute=GROUPS, network_policy=False))
+    assert "configurationValues" not in made["vpc-cni"]

@@ -303,3 +303,22 @@ def test_outputs_are_accepted_wherever_a_connection_is_said() -> None:
     recorded = record(program)
     assert config(recorded)["AGENT_APP_QUEUE_URL"] == "https://sqs/later"
     assert recorded.one(DEPLOYMENT, "support-worker").inputs["spec"]["replicas"] == 1
+
+
+def test_pods_are_replaced_when_a_setting_or_a_secrets_key_goes() -> None:
+    def annotations(environment: dict[str, str], *keys: str) -> dict[str, str]:
+        def program() -> None:
+            secrets = {"own": {key: pulumi.Output.from_input("value") for key in keys}}
+            AgentFleet(
+                "support",
+                {"image": IMAGE, "extra_environment": environment, "kubernetes_secrets": secrets},
+            )
+
+        found: dict[str, str] = pod(record(program))["metadata"]["annotations"]
+        return found
+
+    both = annotations({"A": "1", "B": "2"}, "one", "two")
+    assert both == annotations({"A": "1", "B": "2"}, "one", "two")
+    config = "agent-infra/config-hash"
+    assert annotations({"A": "1"}, "one", "two")[config] != both[config]
+    assert {**annotations({"A": "1", "B": "2"}, "one"), config: ""} != {**both, config: ""}

@@ -15,6 +15,7 @@ from agent_infra.fleet.exposure import exposed, request_seconds
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.service import service
 from tests.unit.fleet_objects import CERTIFICATE, IMAGE, objects, one, recorded
+from tests.unit.test_platform import platform
 
 NAMES = Names("support", namespace="agents", part_of="support")
 LB = {"type": "load-balancer"}
@@ -235,3 +236,11 @@ def test_ways_in_that_cannot_be_are_told_with_the_way_out(args: dict[str, Any], 
     with pytest.raises(ArgsError) as raised:
         recorded(**args)
     assert said in str(raised.value)
+
+
+def test_an_environment_tells_where_its_fleets_answer() -> None:
+    ingress = {"host": "a.example.com", "tls_secret": "a-tls"}
+    fleets = {"support": {"image": IMAGE, "ingress": ingress}, "inner": {"image": IMAGE}}
+    told = platform("local", change={"fleets": fleets}).result["fleets"]
+    assert told["support"]["url"] == "https://a.example.com"
+    assert told["inner"]["url"] == "http://inner.agents.svc"

@@ -161,6 +161,7 @@ def test_nothing_secret_is_an_output(local: Recorded) -> None:
     assert "drawn-password" not in json.dumps(local.result)
     assert local.result["fleets"]["support"] == {
         "service": "support",
+        "url": "http://support.agents.svc",
         "namespace": "agents",
         "image": "agent-app:local",
         "max_replicas": {"api": 2, "worker": 1},
