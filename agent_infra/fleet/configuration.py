@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-import pulumi
-
+from agent_infra.component import MaybeOutput
 from agent_infra.fleet import llm
 from agent_infra.fleet.agents_args import agents_variable
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.names import Names
 from agent_infra.fleet.objects import Manifest
+from agent_infra.outputs import computed
 
 
 def config_map(names: Names, values: Mapping[str, Any]) -> Manifest:
@@ -68,8 +69,10 @@ def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
-def digest(values: Mapping[str, Any]) -> pulumi.Output[str]:
+def digest(values: Mapping[str, Any]) -> MaybeOutput[str]:
     """Changes whenever a value does, so that the pods are replaced then."""
-    return pulumi.Output.json_dumps(values, sort_keys=True).apply(
-        lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
-    )
+
+    def made(known: Mapping[str, Any]) -> str:
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+    return computed(values, made)
