@@ -22,21 +22,21 @@ from benchmarks import results
 
 NUMBERS = (1, 10, 100, 500)
 COMPARED = 100
-_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
+_STORED = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
 #: What an `AgentPlatform` connects each of its fleets to.
 CONNECTED: dict[str, Any] = {
     "namespace": "agents",
     "cluster_name": "agents",
     "cluster_arn": "arn:aws:eks:eu-central-1:123456789012:cluster/agents",
     "region": "eu-central-1",
-    "cache": {"url": "rediss://cache:6379/0", "secret_arn": f"{_SECRET}cache-1"},
-    "database": {"url": "postgresql://db:5432/agents?sslmode=require", "secret_arn": f"{_SECRET}db-1"},
+    "cache": {"url": "rediss://cache:6379/0", "secret_arn": f"{_STORED}cache-1"},
+    "database": {"url": "postgresql://db:5432/agents?sslmode=require", "secret_arn": f"{_STORED}db-1"},
     "queue": {
         "url": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
         "arn": "arn:aws:sqs:eu-central-1:123456789012:tasks",
     },
     "bucket": {"name": "artifacts", "arn": "arn:aws:s3:::artifacts"},
-    "api_keys_secret_arn": f"{_SECRET}keys-1",
+    "api_keys_secret_arn": f"{_STORED}keys-1",
     "deletion_cost_role": "agent-infra-deletion-cost",
 }
 _IMPORTS = {
@@ -102,9 +102,7 @@ def _in_its_own_process(way: str, count: int) -> tuple[float, float]:
 
 
 def _python(code: str) -> str:
-    return subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
 def _import_seconds(statement: str) -> float:

@@ -1,8 +1,10 @@
 """A fleet as somebody would write it by hand, without this library: what `benchmarks.fleets` compares with.
 
-It registers the very objects that `AgentFleet` does for `benchmarks.fleets.CONNECTED`, which that benchmark checks. Plain
-mappings are used, which cost the SDK less than its typed classes.
+It registers the very objects that `AgentFleet` does for `benchmarks.fleets.CONNECTED`, which that benchmark checks.
+Plain mappings are used, which cost the SDK less than its typed classes.
 """
+
+# ruff: noqa: E501, S104, S108
 
 from __future__ import annotations
 
@@ -24,60 +26,97 @@ def fleet(name: str) -> None:
     def after(*needed: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=component, depends_on=list(needed))
 
+    role = aws.iam.Role(
+        f"{name}-role",
+        assume_role_policy=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "PodIdentity",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "pods.eks.amazonaws.com"},
+                        "Action": ["sts:AssumeRole", "sts:TagSession"],
+                        "Condition": {
+                            "StringEquals": {
+                                "aws:SourceAccount": "123456789012",
+                                "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:eu-central-1:123456789012:cluster/agents",
+                                "aws:RequestTag/kubernetes-namespace": "agents",
+                                "aws:RequestTag/kubernetes-service-account": name,
+                            }
+                        },
+                    }
+                ],
+            }
+        ),
+        tags={"Name": f"{name}-role", "managed-by": "agent-infra"},
+        opts=inside,
+    )
     serviceaccount_api = core.v1.ServiceAccount(
         name,
-        automount_service_account_token=False,
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
             "name": name,
+            "namespace": "agents",
         },
+        automount_service_account_token=False,
         opts=inside,
     )
     data = {
         "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
-        "AGENT_APP_MAX_ATTEMPTS": "5",
+        "AGENT_APP_VISIBILITY_SECONDS": "60",
         "AGENT_APP_FLEET": name,
+        "AGENT_APP_API_KEYS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
+        "AGENT_APP_REDIS_URL": "rediss://cache:6379/0",
         "AGENT_APP_DATABASE_URL": "postgresql://db:5432/agents?sslmode=require",
-        "AGENT_APP_LOG_LEVEL": "info",
-        "AGENT_APP_DRAIN_SECONDS": "315",
-        "AGENT_APP_HOST": "0.0.0.0",
-        "AGENT_APP_PORT": "8000",
+        "AGENT_APP_ENVIRONMENT": "test",
         "AWS_REGION": "eu-central-1",
         "AGENT_APP_WORKER_CONCURRENCY": "4",
-        "AGENT_APP_API_KEYS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
-        "AGENT_APP_ENVIRONMENT": "test",
-        "AGENT_APP_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+        "AGENT_APP_LOG_LEVEL": "info",
+        "AGENT_APP_MAX_ATTEMPTS": "5",
         "AGENT_APP_TASK_TIMEOUT": "300",
         "AGENT_APP_REDIS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
-        "AGENT_APP_REDIS_URL": "rediss://cache:6379/0",
-        "AGENT_APP_ARTIFACT_PREFIX": f"{name}/",
+        "AGENT_APP_HOST": "0.0.0.0",
         "AGENT_APP_DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
-        "AGENT_APP_VISIBILITY_SECONDS": "60",
+        "AGENT_APP_ARTIFACT_PREFIX": f"{name}/",
+        "AGENT_APP_PORT": "8000",
+        "AGENT_APP_DRAIN_SECONDS": "315",
+        "AGENT_APP_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
     }
     config_hash = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     configmap_api = core.v1.ConfigMap(
         name,
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
             "name": f"{name}-config",
+            "namespace": "agents",
         },
         data=data,
         opts=inside,
     )
     networkpolicy_api = networking.v1.NetworkPolicy(
         name,
+        metadata={
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+            },
+            "name": name,
+            "namespace": "agents",
+        },
         spec={
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}},
+            "policyTypes": ["Ingress", "Egress"],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
                 {
@@ -104,26 +143,26 @@ def fleet(name: str) -> None:
                     ],
                 },
             ],
+            "podSelector": {"matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}},
             "ingress": [{"ports": [{"port": 8000, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}],
-            "policyTypes": ["Ingress", "Egress"],
-        },
-        metadata={
-            "namespace": "agents",
-            "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
-            },
-            "name": name,
         },
         opts=inside,
     )
     networkpolicy_worker = networking.v1.NetworkPolicy(
         f"{name}-worker",
+        metadata={
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+            },
+            "name": f"{name}-worker",
+            "namespace": "agents",
+        },
         spec={
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}},
+            "policyTypes": ["Ingress", "Egress"],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
                 {
@@ -158,86 +197,49 @@ def fleet(name: str) -> None:
                     ],
                 },
             ],
+            "podSelector": {"matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}},
             "ingress": [],
-            "policyTypes": ["Ingress", "Egress"],
-        },
-        metadata={
-            "namespace": "agents",
-            "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-            },
-            "name": f"{name}-worker",
         },
         opts=inside,
     )
-    poddisruptionbudget_api = policy.v1.PodDisruptionBudget(
+    policy.v1.PodDisruptionBudget(
         name,
-        spec={
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "maxUnavailable": "25%",
-            "selector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}},
-        },
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/component": "api",
                 "agent-infra/kind": "api",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
             "name": name,
+            "namespace": "agents",
+        },
+        spec={
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}},
+            "maxUnavailable": "25%",
         },
         opts=inside,
     )
-    poddisruptionbudget_worker = policy.v1.PodDisruptionBudget(
+    policy.v1.PodDisruptionBudget(
         f"{name}-worker",
-        spec={
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "maxUnavailable": "25%",
-            "selector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}},
-        },
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/component": "worker",
                 "agent-infra/kind": "worker",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
             "name": f"{name}-worker",
+            "namespace": "agents",
         },
-        opts=inside,
-    )
-    role = aws.iam.Role(
-        f"{name}-role",
-        assume_role_policy=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Sid": "PodIdentity",
-                        "Effect": "Allow",
-                        "Principal": {"Service": "pods.eks.amazonaws.com"},
-                        "Action": ["sts:AssumeRole", "sts:TagSession"],
-                        "Condition": {
-                            "StringEquals": {
-                                "aws:SourceAccount": "123456789012",
-                                "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:eu-central-1:123456789012:cluster/agents",
-                                "aws:RequestTag/kubernetes-namespace": "agents",
-                                "aws:RequestTag/kubernetes-service-account": name,
-                            }
-                        },
-                    }
-                ],
-            }
-        ),
-        tags={"managed-by": "agent-infra", "Name": f"{name}-role"},
+        spec={
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}},
+            "maxUnavailable": "25%",
+        },
         opts=inside,
     )
     permissions = aws.iam.RolePolicy(
@@ -298,104 +300,245 @@ def fleet(name: str) -> None:
         namespace="agents",
         service_account=name,
         role_arn=role.arn,
-        tags={"managed-by": "agent-infra", "Name": f"{name}-role"},
+        tags={"Name": f"{name}-role", "managed-by": "agent-infra"},
         opts=inside,
     )
-    deployment_worker = apps.v1.Deployment(
-        f"{name}-worker",
+    deployment_api = apps.v1.Deployment(
+        name,
+        metadata={
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+            },
+            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
+            "name": name,
+            "namespace": "agents",
+        },
         spec={
             "template": {
+                "metadata": {
+                    "labels": {
+                        "app.kubernetes.io/part-of": name,
+                        "app.kubernetes.io/component": "api",
+                        "agent-infra/kind": "api",
+                        "app.kubernetes.io/name": name,
+                        "app.kubernetes.io/managed-by": "agent-infra",
+                    },
+                    "annotations": {"agent-infra/config-hash": config_hash},
+                },
                 "spec": {
-                    "automountServiceAccountToken": False,
+                    "terminationGracePeriodSeconds": 335,
+                    "topologySpreadConstraints": [
+                        {
+                            "labelSelector": {
+                                "matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}
+                            },
+                            "topologyKey": "topology.kubernetes.io/zone",
+                            "maxSkew": 1,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                        {
+                            "labelSelector": {
+                                "matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}
+                            },
+                            "topologyKey": "kubernetes.io/hostname",
+                            "maxSkew": 1,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                    ],
+                    "securityContext": {
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                        "fsGroup": 10001,
+                        "runAsGroup": 10001,
+                        "runAsNonRoot": True,
+                        "runAsUser": 10001,
+                    },
+                    "serviceAccountName": name,
                     "containers": [
                         {
                             "readinessProbe": {
                                 "timeoutSeconds": 3,
-                                "failureThreshold": 2,
                                 "periodSeconds": 5,
+                                "failureThreshold": 2,
                                 "httpGet": {"port": "http", "path": "/readyz"},
                             },
-                            "name": "agent",
+                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                             "livenessProbe": {
                                 "timeoutSeconds": 5,
-                                "failureThreshold": 3,
                                 "periodSeconds": 10,
+                                "failureThreshold": 3,
                                 "httpGet": {"port": "http", "path": "/healthz"},
                             },
-                            "command": ["agent-app", "work"],
-                            "resources": {
-                                "limits": {"cpu": "500m", "memory": "512Mi"},
-                                "requests": {"cpu": "250m", "memory": "256Mi"},
-                            },
-                            "startupProbe": {
-                                "failureThreshold": 60,
-                                "periodSeconds": 2,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
+                            "name": "agent",
+                            "image": IMAGE,
+                            "command": ["agent-app", "serve"],
                             "securityContext": {
                                 "readOnlyRootFilesystem": True,
                                 "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},
                             },
-                            "volumeMounts": [
-                                {"name": "tmp", "mountPath": "/tmp"},
-                                {"name": "pod", "mountPath": "/var/run/agent-infra/pod", "readOnly": True},
-                            ],
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
                             "ports": [{"name": "http", "protocol": "TCP", "containerPort": 8000}],
-                            "image": IMAGE,
-                            "env": [{"name": "AGENT_APP_POD_DIRECTORY", "value": "/var/run/agent-infra/pod"}],
+                            "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
+                            "startupProbe": {
+                                "periodSeconds": 2,
+                                "failureThreshold": 60,
+                                "httpGet": {"port": "http", "path": "/healthz"},
+                            },
+                            "resources": {
+                                "limits": {"memory": "512Mi", "cpu": "500m"},
+                                "requests": {"memory": "256Mi", "cpu": "250m"},
+                            },
                         }
                     ],
-                    "serviceAccountName": name,
-                    "topologySpreadConstraints": [
-                        {
-                            "topologyKey": "topology.kubernetes.io/zone",
-                            "maxSkew": 1,
-                            "labelSelector": {
-                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}
-                            },
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                        {
-                            "topologyKey": "kubernetes.io/hostname",
-                            "maxSkew": 1,
-                            "labelSelector": {
-                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}
-                            },
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                    ],
+                    "automountServiceAccountToken": False,
+                    "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+                    "enableServiceLinks": False,
                     "initContainers": [
                         {
+                            "command": ["agent-app", "migrate"],
+                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                             "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
+                            "name": "migrate",
+                            "image": IMAGE,
                             "securityContext": {
                                 "readOnlyRootFilesystem": True,
                                 "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},
                             },
-                            "command": ["agent-app", "migrate"],
-                            "name": "migrate",
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "image": IMAGE,
                             "resources": {
-                                "limits": {"cpu": "500m", "memory": "512Mi"},
-                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"memory": "512Mi", "cpu": "500m"},
+                                "requests": {"memory": "256Mi", "cpu": "250m"},
                             },
                         }
                     ],
-                    "volumes": [
-                        {"emptyDir": {"sizeLimit": "256Mi"}, "name": "tmp"},
+                },
+            },
+            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}, "type": "RollingUpdate"},
+            "revisionHistoryLimit": 5,
+            "selector": {
+                "matchLabels": {"app.kubernetes.io/component": "api", "app.kubernetes.io/name": name}
+            },
+            "progressDeadlineSeconds": 935,
+        },
+        opts=after(
+            association,
+            permissions,
+            configmap_api,
+            serviceaccount_api,
+            networkpolicy_api,
+            networkpolicy_worker,
+        ),
+    )
+    deployment_worker = apps.v1.Deployment(
+        f"{name}-worker",
+        metadata={
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+            },
+            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
+            "name": f"{name}-worker",
+            "namespace": "agents",
+        },
+        spec={
+            "template": {
+                "metadata": {
+                    "labels": {
+                        "app.kubernetes.io/part-of": name,
+                        "app.kubernetes.io/component": "worker",
+                        "agent-infra/kind": "worker",
+                        "app.kubernetes.io/name": name,
+                        "app.kubernetes.io/managed-by": "agent-infra",
+                    },
+                    "annotations": {"agent-infra/config-hash": config_hash},
+                },
+                "spec": {
+                    "terminationGracePeriodSeconds": 335,
+                    "topologySpreadConstraints": [
                         {
-                            "name": "pod",
+                            "labelSelector": {
+                                "matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}
+                            },
+                            "topologyKey": "topology.kubernetes.io/zone",
+                            "maxSkew": 1,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                        {
+                            "labelSelector": {
+                                "matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}
+                            },
+                            "topologyKey": "kubernetes.io/hostname",
+                            "maxSkew": 1,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                    ],
+                    "securityContext": {
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                        "fsGroup": 10001,
+                        "runAsGroup": 10001,
+                        "runAsNonRoot": True,
+                        "runAsUser": 10001,
+                    },
+                    "serviceAccountName": name,
+                    "containers": [
+                        {
+                            "env": [{"name": "AGENT_APP_POD_DIRECTORY", "value": "/var/run/agent-infra/pod"}],
+                            "volumeMounts": [
+                                {"name": "tmp", "mountPath": "/tmp"},
+                                {"readOnly": True, "name": "pod", "mountPath": "/var/run/agent-infra/pod"},
+                            ],
+                            "livenessProbe": {
+                                "timeoutSeconds": 5,
+                                "periodSeconds": 10,
+                                "failureThreshold": 3,
+                                "httpGet": {"port": "http", "path": "/healthz"},
+                            },
+                            "name": "agent",
+                            "image": IMAGE,
+                            "command": ["agent-app", "work"],
+                            "securityContext": {
+                                "readOnlyRootFilesystem": True,
+                                "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]},
+                            },
+                            "readinessProbe": {
+                                "timeoutSeconds": 3,
+                                "periodSeconds": 5,
+                                "failureThreshold": 2,
+                                "httpGet": {"port": "http", "path": "/readyz"},
+                            },
+                            "ports": [{"name": "http", "protocol": "TCP", "containerPort": 8000}],
+                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
+                            "startupProbe": {
+                                "periodSeconds": 2,
+                                "failureThreshold": 60,
+                                "httpGet": {"port": "http", "path": "/healthz"},
+                            },
+                            "resources": {
+                                "limits": {"memory": "512Mi", "cpu": "500m"},
+                                "requests": {"memory": "256Mi", "cpu": "250m"},
+                            },
+                        }
+                    ],
+                    "automountServiceAccountToken": False,
+                    "volumes": [
+                        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+                        {
                             "projected": {
                                 "defaultMode": 288,
                                 "sources": [
                                     {"serviceAccountToken": {"expirationSeconds": 3600, "path": "token"}},
                                     {
                                         "configMap": {
-                                            "items": [{"key": "ca.crt", "path": "ca.crt"}],
                                             "name": "kube-root-ca.crt",
+                                            "items": [{"path": "ca.crt", "key": "ca.crt"}],
                                         }
                                     },
                                     {
@@ -411,177 +554,36 @@ def fleet(name: str) -> None:
                                     },
                                 ],
                             },
+                            "name": "pod",
                         },
                     ],
-                    "terminationGracePeriodSeconds": 335,
-                    "securityContext": {
-                        "fsGroup": 10001,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                        "runAsUser": 10001,
-                        "runAsNonRoot": True,
-                        "runAsGroup": 10001,
-                    },
                     "enableServiceLinks": False,
-                },
-                "metadata": {
-                    "labels": {
-                        "app.kubernetes.io/managed-by": "agent-infra",
-                        "app.kubernetes.io/name": name,
-                        "app.kubernetes.io/part-of": name,
-                        "app.kubernetes.io/component": "worker",
-                        "agent-infra/kind": "worker",
-                    },
-                    "annotations": {"agent-infra/config-hash": config_hash},
-                },
-            },
-            "selector": {
-                "matchLabels": {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "worker"}
-            },
-            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}, "type": "RollingUpdate"},
-            "progressDeadlineSeconds": 935,
-            "revisionHistoryLimit": 5,
-        },
-        metadata={
-            "namespace": "agents",
-            "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-            },
-            "name": f"{name}-worker",
-            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
-        },
-        opts=after(
-            association,
-            permissions,
-            configmap_api,
-            serviceaccount_api,
-            networkpolicy_api,
-            networkpolicy_worker,
-        ),
-    )
-    deployment_api = apps.v1.Deployment(
-        name,
-        spec={
-            "template": {
-                "spec": {
-                    "automountServiceAccountToken": False,
-                    "containers": [
-                        {
-                            "readinessProbe": {
-                                "timeoutSeconds": 3,
-                                "failureThreshold": 2,
-                                "periodSeconds": 5,
-                                "httpGet": {"port": "http", "path": "/readyz"},
-                            },
-                            "name": "agent",
-                            "livenessProbe": {
-                                "timeoutSeconds": 5,
-                                "failureThreshold": 3,
-                                "periodSeconds": 10,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
-                            "command": ["agent-app", "serve"],
-                            "resources": {
-                                "limits": {"cpu": "500m", "memory": "512Mi"},
-                                "requests": {"cpu": "250m", "memory": "256Mi"},
-                            },
-                            "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
-                            "securityContext": {
-                                "readOnlyRootFilesystem": True,
-                                "allowPrivilegeEscalation": False,
-                                "capabilities": {"drop": ["ALL"]},
-                            },
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
-                            "ports": [{"name": "http", "protocol": "TCP", "containerPort": 8000}],
-                            "startupProbe": {
-                                "failureThreshold": 60,
-                                "periodSeconds": 2,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
-                            "image": IMAGE,
-                        }
-                    ],
-                    "serviceAccountName": name,
-                    "topologySpreadConstraints": [
-                        {
-                            "topologyKey": "topology.kubernetes.io/zone",
-                            "maxSkew": 1,
-                            "labelSelector": {
-                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}
-                            },
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                        {
-                            "topologyKey": "kubernetes.io/hostname",
-                            "maxSkew": 1,
-                            "labelSelector": {
-                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}
-                            },
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                    ],
                     "initContainers": [
                         {
+                            "command": ["agent-app", "migrate"],
+                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                             "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
+                            "name": "migrate",
+                            "image": IMAGE,
                             "securityContext": {
                                 "readOnlyRootFilesystem": True,
                                 "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},
                             },
-                            "command": ["agent-app", "migrate"],
-                            "name": "migrate",
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "image": IMAGE,
                             "resources": {
-                                "limits": {"cpu": "500m", "memory": "512Mi"},
-                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"memory": "512Mi", "cpu": "500m"},
+                                "requests": {"memory": "256Mi", "cpu": "250m"},
                             },
                         }
                     ],
-                    "volumes": [{"emptyDir": {"sizeLimit": "256Mi"}, "name": "tmp"}],
-                    "terminationGracePeriodSeconds": 335,
-                    "securityContext": {
-                        "fsGroup": 10001,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                        "runAsUser": 10001,
-                        "runAsNonRoot": True,
-                        "runAsGroup": 10001,
-                    },
-                    "enableServiceLinks": False,
                 },
-                "metadata": {
-                    "labels": {
-                        "app.kubernetes.io/managed-by": "agent-infra",
-                        "app.kubernetes.io/name": name,
-                        "app.kubernetes.io/part-of": name,
-                        "app.kubernetes.io/component": "api",
-                        "agent-infra/kind": "api",
-                    },
-                    "annotations": {"agent-infra/config-hash": config_hash},
-                },
-            },
-            "selector": {
-                "matchLabels": {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "api"}
             },
             "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}, "type": "RollingUpdate"},
-            "progressDeadlineSeconds": 935,
             "revisionHistoryLimit": 5,
-        },
-        metadata={
-            "namespace": "agents",
-            "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
+            "selector": {
+                "matchLabels": {"app.kubernetes.io/component": "worker", "app.kubernetes.io/name": name}
             },
-            "name": name,
-            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
+            "progressDeadlineSeconds": 935,
         },
         opts=after(
             association,
@@ -592,107 +594,107 @@ def fleet(name: str) -> None:
             networkpolicy_worker,
         ),
     )
-    service_api = core.v1.Service(
+    core.v1.Service(
         name,
-        spec={
-            "ports": [{"targetPort": 8000, "port": 80, "name": "http", "protocol": "TCP"}],
-            "selector": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"},
-            "type": "ClusterIP",
-        },
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/component": "api",
                 "agent-infra/kind": "api",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
             "name": name,
+            "namespace": "agents",
+        },
+        spec={
+            "ports": [{"port": 80, "name": "http", "targetPort": 8000, "protocol": "TCP"}],
+            "selector": {"agent-infra/kind": "api", "app.kubernetes.io/name": name},
+            "type": "ClusterIP",
         },
         opts=after(deployment_api),
     )
-    horizontalpodautoscaler_worker = autoscaling.v2.HorizontalPodAutoscaler(
+    autoscaling.v2.HorizontalPodAutoscaler(
         f"{name}-worker",
-        spec={
-            "behavior": {
-                "scaleUp": {
-                    "stabilizationWindowSeconds": 0,
-                    "selectPolicy": "Max",
-                    "policies": [
-                        {"periodSeconds": 15, "value": 100, "type": "Percent"},
-                        {"periodSeconds": 15, "value": 4, "type": "Pods"},
-                    ],
-                },
-                "scaleDown": {
-                    "stabilizationWindowSeconds": 300,
-                    "selectPolicy": "Max",
-                    "policies": [{"periodSeconds": 60, "value": 10, "type": "Percent"}],
-                },
-            },
-            "metrics": [
-                {
-                    "resource": {"name": "cpu", "target": {"averageUtilization": 70, "type": "Utilization"}},
-                    "type": "Resource",
-                }
-            ],
-            "minReplicas": 1,
-            "maxReplicas": 10,
-            "scaleTargetRef": {"name": f"{name}-worker", "apiVersion": "apps/v1", "kind": "Deployment"},
-        },
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/component": "worker",
                 "agent-infra/kind": "worker",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
-            "name": f"{name}-worker",
             "annotations": {"validations.keda.sh/hpa-ownership": "false"},
+            "name": f"{name}-worker",
+            "namespace": "agents",
         },
-        opts=after(deployment_worker),
-    )
-    horizontalpodautoscaler_api = autoscaling.v2.HorizontalPodAutoscaler(
-        name,
         spec={
-            "behavior": {
-                "scaleUp": {
-                    "stabilizationWindowSeconds": 0,
-                    "selectPolicy": "Max",
-                    "policies": [
-                        {"periodSeconds": 15, "value": 100, "type": "Percent"},
-                        {"periodSeconds": 15, "value": 4, "type": "Pods"},
-                    ],
-                },
-                "scaleDown": {
-                    "stabilizationWindowSeconds": 300,
-                    "selectPolicy": "Max",
-                    "policies": [{"periodSeconds": 60, "value": 10, "type": "Percent"}],
-                },
-            },
             "metrics": [
                 {
                     "resource": {"name": "cpu", "target": {"averageUtilization": 70, "type": "Utilization"}},
                     "type": "Resource",
                 }
             ],
-            "minReplicas": 3,
+            "scaleTargetRef": {"name": f"{name}-worker", "kind": "Deployment", "apiVersion": "apps/v1"},
+            "minReplicas": 1,
+            "behavior": {
+                "scaleUp": {
+                    "policies": [
+                        {"value": 100, "periodSeconds": 15, "type": "Percent"},
+                        {"value": 4, "periodSeconds": 15, "type": "Pods"},
+                    ],
+                    "selectPolicy": "Max",
+                    "stabilizationWindowSeconds": 0,
+                },
+                "scaleDown": {
+                    "policies": [{"value": 10, "periodSeconds": 60, "type": "Percent"}],
+                    "selectPolicy": "Max",
+                    "stabilizationWindowSeconds": 300,
+                },
+            },
             "maxReplicas": 10,
-            "scaleTargetRef": {"name": name, "apiVersion": "apps/v1", "kind": "Deployment"},
         },
+        opts=after(deployment_worker),
+    )
+    autoscaling.v2.HorizontalPodAutoscaler(
+        name,
         metadata={
-            "namespace": "agents",
             "labels": {
-                "app.kubernetes.io/managed-by": "agent-infra",
-                "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/component": "api",
                 "agent-infra/kind": "api",
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
             },
-            "name": name,
             "annotations": {"validations.keda.sh/hpa-ownership": "false"},
+            "name": name,
+            "namespace": "agents",
+        },
+        spec={
+            "metrics": [
+                {
+                    "resource": {"name": "cpu", "target": {"averageUtilization": 70, "type": "Utilization"}},
+                    "type": "Resource",
+                }
+            ],
+            "scaleTargetRef": {"name": name, "kind": "Deployment", "apiVersion": "apps/v1"},
+            "minReplicas": 3,
+            "behavior": {
+                "scaleUp": {
+                    "policies": [
+                        {"value": 100, "periodSeconds": 15, "type": "Percent"},
+                        {"value": 4, "periodSeconds": 15, "type": "Pods"},
+                    ],
+                    "selectPolicy": "Max",
+                    "stabilizationWindowSeconds": 0,
+                },
+                "scaleDown": {
+                    "policies": [{"value": 10, "periodSeconds": 60, "type": "Percent"}],
+                    "selectPolicy": "Max",
+                    "stabilizationWindowSeconds": 300,
+                },
+            },
+            "maxReplicas": 10,
         },
         opts=after(deployment_api),
     )

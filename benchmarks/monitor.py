@@ -61,7 +61,7 @@ def serving() -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.monitor"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101 - both are pipes
+        assert process.stdin is not None and process.stdout is not None
         yield f"127.0.0.1:{process.stdout.readline().strip()}"
         process.stdin.close()
 
