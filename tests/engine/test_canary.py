@@ -17,6 +17,7 @@ import pytest
 
 from agent_infra.automation import Environment, UpdateFailed
 from agent_infra.local import fleets
+from agent_infra.local.fleets.cluster import LocalCluster
 from tests.engine.conftest import local_program
 
 pytestmark = pytest.mark.engine
@@ -44,6 +45,17 @@ AgentFleet("support", {
 BAD = {
     "llm": {"model": "openai:gpt-5-mini", "openai_base_url": "http://127.0.0.1:9/v1", "attempts": 1},
     "secret_environment": {"OPENAI_API_KEY": {"name": "vendor", "key": "key"}},
+}
+EVALUATED = {
+    "strategy": "canary",
+    "analysis": {
+        "evaluation": {
+            "cases": [
+                {"prompt": "My name is Ada.", "contains": ["ada"]},
+                {"prompt": "My name is Ada.", "contains": ["Grace Hopper"]},
+            ]
+        }
+    },
 }
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -131,4 +143,15 @@ def test_a_bad_revision_is_taken_back_while_the_old_one_serves_and_a_good_one_ta
         assert now.fleets["support"].revision != before.revision
         assert now.fleets["support"].ready == 2
         assert now.fleets["support-canary"].desired == 0
+
+        # As an `up` that was killed leaves it: the next one ends it, though nothing changed.
+        LocalCluster(environment.local).scale("support-canary", 1)
         assert environment.up().changed == 0
+        assert fleets.status(environment.local).fleets["support-canary"].desired == 0
+
+        # A score that is too low keeps a revision from any traffic.
+        say(environment, log_level="error", rollout=EVALUATED)
+        with pytest.raises(UpdateFailed, match=r"its evaluation scored 0\.5, and 0\.8 is the least"):
+            environment.up()
+        after = fleets.status(environment.local).fleets["support"]
+        assert (after.revision, after.ready) == (now.fleets["support"].revision, 2)
