@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -110,6 +111,17 @@ def test_an_error_in_an_output_ends_the_program_with_it() -> None:
 
     with pytest.raises(LookupError, match="no such thing"):
         run(program)
+
+
+def test_the_garbage_collector_is_left_as_it_was() -> None:
+    before = gc.get_threshold()
+
+    def program() -> None:
+        keep_linear()
+        assert gc.get_threshold() != before
+
+    run(program)
+    assert gc.get_threshold() == before
 
 
 def test_it_leaves_an_sdk_alone_that_keeps_its_books_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
