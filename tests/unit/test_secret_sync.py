@@ -260,7 +260,7 @@ class Fleet:
         self.annotations = deployment.inputs["metadata"].get("annotations", {})
         template = deployment.inputs["spec"]["template"]
         self.pod_annotations: dict[str, str] = template["metadata"]["annotations"]
-        self.sources = template["spec"]["containers"][0]["envFrom"]
+        self.sources = template["spec"]["containers"][0].get("envFrom", [])
 
 
 def test_a_synced_secrets_keys_are_the_pods_environment_and_no_setting_gives_way() -> None:
@@ -268,16 +268,14 @@ def test_a_synced_secrets_keys_are_the_pods_environment_and_no_setting_gives_way
     assert fleet.sources == [
         {"secretRef": {"name": "llm-keys"}},
         {"secretRef": {"name": "crm", "optional": True}},
-        {"configMapRef": {"name": "support-config"}},
     ]
 
 
 def test_pods_are_replaced_when_a_synced_secret_changes_behind_pulumis_back() -> None:
     fleet = Fleet(synced_secrets=[{"name": "llm-keys"}, {"name": "database", "environment": False}])
-    assert fleet.annotations == {RELOAD: "llm-keys,database"}
+    assert fleet.annotations[RELOAD] == "llm-keys,database"
     assert fleet.sources == [
         {"secretRef": {"name": "llm-keys"}},
-        {"configMapRef": {"name": "support-config"}},
     ]
 
 
@@ -301,6 +299,6 @@ def test_pods_are_replaced_when_a_kubernetes_secret_of_the_fleet_changes_and_not
 
 def test_a_fleet_without_secrets_is_as_it_was() -> None:
     fleet = Fleet()
-    assert fleet.annotations == {}
-    assert fleet.pod_annotations.keys() == {"agent-infra/config-hash"}
-    assert fleet.sources == [{"configMapRef": {"name": "support-config"}}]
+    assert RELOAD not in fleet.annotations
+    assert fleet.pod_annotations == {}
+    assert fleet.sources == []
