@@ -116,8 +116,8 @@ def _whole(name: str, found: Revision | None) -> Revision:
     sources = [source for each in spec["containers"] for source in each.get("envFrom") or ()]
     if any((source.get("configMapRef") or {}).get("name", "").endswith("-config") for source in sources):
         raise ClusterError(
-            f"revision {found.number} of {name} was made by an agent-infra that kept settings in a ConfigMap, which "
-            "is gone, and nothing was changed; set the change back and run `agent-infra up`"
+            f"revision {found.number} of {name} is by an agent-infra that kept settings in a ConfigMap, "
+            "which is gone, and nothing was changed; set the change back and run `agent-infra up`"
         )
     return found
 
