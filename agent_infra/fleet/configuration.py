@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import pulumi
-
 from agent_infra.fleet import llm
 from agent_infra.fleet.agents_args import agents_variable
 from agent_infra.fleet.args import AgentFleetArgs
+from agent_infra.outputs import computed
 
 
 def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, Any]:
@@ -64,28 +63,23 @@ def held(
     one's settings, and going back to a revision would not bring its settings back. A variable that a
     container says itself stays; a setting wins over a secret's key in `envFrom`.
     """
+    literal = {name: _literal(value) for name, value in sorted(values.items())}
     parts = {
-        part: [_with_variables(each, values) if each["name"] in containers else each for each in spec[part]]
+        part: [_with_variables(each, literal) if each["name"] in containers else each for each in spec[part]]
         for part in ("initContainers", "containers")
         if part in spec
     }
     return {**spec, **parts}
 
 
-def _with_variables(container: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _with_variables(container: Mapping[str, Any], literal: Mapping[str, Any]) -> dict[str, Any]:
     said = list(container.get("env", ()))
     theirs = {entry["name"] for entry in said}
     # First and sorted: what was said itself may refer to them, and the same settings are the same pods.
-    env = [
-        {"name": name, "value": _literal(value)}
-        for name, value in sorted(values.items())
-        if name not in theirs
-    ]
+    env = [{"name": name, "value": value} for name, value in literal.items() if name not in theirs]
     return {**container, "env": [*env, *said]}
 
 
 def _literal(value: Any) -> Any:
     """A value that reaches the container as it is: Kubernetes reads `$(NAME)`, and `$$` as `$`."""
-    if isinstance(value, pulumi.Output):
-        return value.apply(_literal)
-    return None if value is None else str(value).replace("$", "$$")
+    return computed(value, lambda known: None if known is None else str(known).replace("$", "$$"))

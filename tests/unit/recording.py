@@ -32,6 +32,8 @@ class Registered:
     ignore_changes: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     retained: bool = False
+    dependencies: set[str] = field(default_factory=set)
+    """The types and names of what must be there first."""
 
 
 @dataclass
@@ -164,6 +166,7 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=list(request.ignoreChanges),
                 retained=request.retainOnDelete,
                 secrets={key for key, value in raw.items() if rpc.is_rpc_secret(value)},
+                dependencies={urn.split("::", 2)[-1] for urn in request.dependencies},
             )
         )
 

@@ -20,6 +20,7 @@ NAMES = {
     "SecretKey": SecretKey,
     "IMAGE": IMAGE,
 }
+README = (ROOT / "README.md").read_text()
 SEED, WHOLE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]
 
 
@@ -52,6 +53,17 @@ def test_the_seeds_three_manifests_are_five_lines_at_most() -> None:
     (container,) = named(made, "Deployment", "agent")["spec"]["template"]["spec"]["containers"]
     key = {"secretKeyRef": {"name": "agent-secrets", "key": "llm-api-key"}}
     assert {"name": "LLM_API_KEY", "valueFrom": key} in container["env"]
+
+
+def test_the_readmes_program_is_a_fleet_of_three_lines() -> None:
+    section = README.split("## In your own program")[1]
+    program = section.split("```python\n")[1].split("```")[0]
+    assert lines_of(program) == 3
+    made = made_by(program)
+    scaler = named(made, "HorizontalPodAutoscaler")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
+    assert named(made, "Deployment")["metadata"]["namespace"] == "agents"
+    assert named(made, "Service")["spec"]["ports"]
 
 
 def test_a_whole_fleet_is_ten_lines_at_most() -> None:

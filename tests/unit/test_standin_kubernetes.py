@@ -209,6 +209,12 @@ class TestCustomResources:
         noted = {note.type for note in standin.not_simulated()}
         assert {"kubernetes:keda.sh/*:ScaledObject", "pulumi:providers:kubernetes"} <= noted
 
+    def test_each_missing_field_of_several_is_told_once(self, standin: KubernetesStandin) -> None:
+        scaled_object = "kubernetes:keda.sh/v1alpha1:ScaledObject"
+        with pytest.raises(Refused) as caught:
+            standin.check(scaled_object, "web", {}, {"metadata": {"name": "web"}, "spec": {}})
+        assert [path for path, _ in caught.value.failures] == ["spec.scaleTargetRef", "spec.triggers"]
+
     def test_a_scaled_object_that_keda_would_refuse_is_refused(self, standin: KubernetesStandin) -> None:
         trigger = {"type": "cpu", "metricType": "Average", "metadata": {"value": 70}}
         spec = {"scaleTargetRef": {"name": "web"}, "maxReplicas": 3, "triggers": [trigger]}

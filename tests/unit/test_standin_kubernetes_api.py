@@ -262,7 +262,11 @@ def test_a_kind_is_waited_for_after_its_definition_and_then_told_as_missing(
     standin: KubernetesStandin, server: ApiServer
 ) -> None:
     type = "kubernetes:keda.sh/v1alpha1:ScaledObject"
-    inputs = standin.check(type, "web", {}, {"metadata": {"name": "web"}, "spec": {}})
+    spec = {
+        "scaleTargetRef": {"name": "web"},
+        "triggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": "70"}}],
+    }
+    inputs = standin.check(type, "web", {}, {"metadata": {"name": "web"}, "spec": spec})
     with pytest.raises(StandinError, match=r"serves no keda\.sh/v1alpha1 ScaledObject"):
         standin.create(type, "web", inputs, preview=False)
     assert standin.create(type, "web", inputs, preview=True)[0] == ""

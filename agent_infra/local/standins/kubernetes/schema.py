@@ -40,7 +40,10 @@ def failures(kind: Kind, object: Properties) -> list[tuple[str, str]]:
     validator = _validator(kind) or custom.validator(kind)
     if validator is None:
         return []
-    return [failure for error in validator.iter_errors(object) for failure in _explained(error)]
+    # Each missing field is an error of its own whose explanation names all of them.
+    return list(
+        dict.fromkeys(failure for error in validator.iter_errors(object) for failure in _explained(error))
+    )
 
 
 def suggestions(kind: Kind) -> list[str]:
