@@ -54,6 +54,12 @@ class Recorded:
         )
         return found[0]
 
+    def settings(self, deployment: str = "support") -> dict[str, str]:
+        """What a Deployment's pods have in their environment that is no secret."""
+        spec = self.one("kubernetes:apps/v1:Deployment", deployment).inputs["spec"]["template"]["spec"]
+        (container,) = [each for each in spec["containers"] if each["name"] == "agent"]
+        return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+
 
 class _Mocks(mocks.Mocks):
     def __init__(self) -> None:
