@@ -8,7 +8,6 @@ Plain mappings are used, which cost the SDK less than its typed classes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pulumi
@@ -49,73 +48,38 @@ def fleet(name: str) -> None:
                 ],
             }
         ),
-        tags={"Name": f"{name}-role", "managed-by": "agent-infra"},
+        tags={"managed-by": "agent-infra", "Name": f"{name}-role"},
         opts=inside,
     )
     serviceaccount_api = core.v1.ServiceAccount(
         name,
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": name,
             "namespace": "agents",
-        },
-        automount_service_account_token=False,
-        opts=inside,
-    )
-    data = {
-        "AGENT_APP_ARTIFACT_BUCKET": "artifacts",
-        "AGENT_APP_VISIBILITY_SECONDS": "60",
-        "AGENT_APP_FLEET": name,
-        "AGENT_APP_API_KEYS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
-        "AGENT_APP_REDIS_URL": "rediss://cache:6379/0",
-        "AGENT_APP_DATABASE_URL": "postgresql://db:5432/agents?sslmode=require",
-        "AGENT_APP_ENVIRONMENT": "test",
-        "AWS_REGION": "eu-central-1",
-        "AGENT_APP_WORKER_CONCURRENCY": "4",
-        "AGENT_APP_LOG_LEVEL": "info",
-        "AGENT_APP_MAX_ATTEMPTS": "5",
-        "AGENT_APP_TASK_TIMEOUT": "300",
-        "AGENT_APP_REDIS_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
-        "AGENT_APP_HOST": "0.0.0.0",
-        "AGENT_APP_DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
-        "AGENT_APP_ARTIFACT_PREFIX": f"{name}/",
-        "AGENT_APP_PORT": "8000",
-        "AGENT_APP_DRAIN_SECONDS": "315",
-        "AGENT_APP_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
-    }
-    config_hash = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-    configmap_api = core.v1.ConfigMap(
-        name,
-        metadata={
             "labels": {
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/name": name,
                 "app.kubernetes.io/managed-by": "agent-infra",
             },
-            "name": f"{name}-config",
-            "namespace": "agents",
         },
-        data=data,
+        automount_service_account_token=False,
         opts=inside,
     )
     networkpolicy_api = networking.v1.NetworkPolicy(
         name,
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": name,
             "namespace": "agents",
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+            },
         },
         spec={
+            "ingress": [{"ports": [{"port": 8000, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}],
             "policyTypes": ["Ingress", "Egress"],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
@@ -143,25 +107,25 @@ def fleet(name: str) -> None:
                     ],
                 },
             ],
-            "podSelector": {"matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}},
-            "ingress": [{"ports": [{"port": 8000, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}],
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}},
         },
         opts=inside,
     )
     networkpolicy_worker = networking.v1.NetworkPolicy(
         f"{name}-worker",
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": f"{name}-worker",
             "namespace": "agents",
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
+            },
         },
         spec={
+            "ingress": [],
             "policyTypes": ["Ingress", "Egress"],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
@@ -197,48 +161,47 @@ def fleet(name: str) -> None:
                     ],
                 },
             ],
-            "podSelector": {"matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}},
-            "ingress": [],
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}},
         },
         opts=inside,
     )
     policy.v1.PodDisruptionBudget(
         name,
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": name,
             "namespace": "agents",
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+            },
         },
         spec={
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {"matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}},
             "maxUnavailable": "25%",
+            "selector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}},
         },
         opts=inside,
     )
     policy.v1.PodDisruptionBudget(
         f"{name}-worker",
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": f"{name}-worker",
             "namespace": "agents",
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
+            },
         },
         spec={
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {"matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}},
             "maxUnavailable": "25%",
+            "selector": {"matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}},
         },
         opts=inside,
     )
@@ -300,245 +263,231 @@ def fleet(name: str) -> None:
         namespace="agents",
         service_account=name,
         role_arn=role.arn,
-        tags={"Name": f"{name}-role", "managed-by": "agent-infra"},
+        tags={"managed-by": "agent-infra", "Name": f"{name}-role"},
         opts=inside,
     )
     deployment_api = apps.v1.Deployment(
         name,
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
-            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
             "name": name,
             "namespace": "agents",
+            "annotations": {"pulumi.com/timeoutSeconds": "1535", "pulumi.com/patchForce": "true"},
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+            },
         },
         spec={
+            "progressDeadlineSeconds": 935,
             "template": {
-                "metadata": {
-                    "labels": {
-                        "app.kubernetes.io/part-of": name,
-                        "app.kubernetes.io/component": "api",
-                        "agent-infra/kind": "api",
-                        "app.kubernetes.io/name": name,
-                        "app.kubernetes.io/managed-by": "agent-infra",
-                    },
-                    "annotations": {"agent-infra/config-hash": config_hash},
-                },
                 "spec": {
-                    "terminationGracePeriodSeconds": 335,
-                    "topologySpreadConstraints": [
+                    "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
+                    "initContainers": [
                         {
-                            "labelSelector": {
-                                "matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}
+                            "securityContext": {
+                                "readOnlyRootFilesystem": True,
+                                "capabilities": {"drop": ["ALL"]},
+                                "allowPrivilegeEscalation": False,
                             },
-                            "topologyKey": "topology.kubernetes.io/zone",
-                            "maxSkew": 1,
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                        {
-                            "labelSelector": {
-                                "matchLabels": {"agent-infra/kind": "api", "app.kubernetes.io/name": name}
+                            "name": "migrate",
+                            "volumeMounts": [{"mountPath": "/tmp", "name": "tmp"}],
+                            "image": IMAGE,
+                            "command": ["agent-app", "migrate"],
+                            "resources": {
+                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"cpu": "500m", "memory": "512Mi"},
                             },
-                            "topologyKey": "kubernetes.io/hostname",
-                            "maxSkew": 1,
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
+                            "env": [
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
+                                    "name": "AGENT_APP_API_KEYS_SECRET_ARN",
+                                },
+                                {"value": "artifacts", "name": "AGENT_APP_ARTIFACT_BUCKET"},
+                                {"value": f"{name}/", "name": "AGENT_APP_ARTIFACT_PREFIX"},
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
+                                    "name": "AGENT_APP_DATABASE_SECRET_ARN",
+                                },
+                                {
+                                    "value": "postgresql://db:5432/agents?sslmode=require",
+                                    "name": "AGENT_APP_DATABASE_URL",
+                                },
+                                {"value": "315", "name": "AGENT_APP_DRAIN_SECONDS"},
+                                {"value": "test", "name": "AGENT_APP_ENVIRONMENT"},
+                                {"value": name, "name": "AGENT_APP_FLEET"},
+                                {"value": "0.0.0.0", "name": "AGENT_APP_HOST"},
+                                {"value": "info", "name": "AGENT_APP_LOG_LEVEL"},
+                                {"value": "5", "name": "AGENT_APP_MAX_ATTEMPTS"},
+                                {"value": "8000", "name": "AGENT_APP_PORT"},
+                                {
+                                    "value": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+                                    "name": "AGENT_APP_QUEUE_URL",
+                                },
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
+                                    "name": "AGENT_APP_REDIS_SECRET_ARN",
+                                },
+                                {"value": "rediss://cache:6379/0", "name": "AGENT_APP_REDIS_URL"},
+                                {"value": "300", "name": "AGENT_APP_TASK_TIMEOUT"},
+                                {"value": "60", "name": "AGENT_APP_VISIBILITY_SECONDS"},
+                                {"value": "4", "name": "AGENT_APP_WORKER_CONCURRENCY"},
+                                {"value": "eu-central-1", "name": "AWS_REGION"},
+                            ],
+                        }
                     ],
-                    "securityContext": {
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                        "fsGroup": 10001,
-                        "runAsGroup": 10001,
-                        "runAsNonRoot": True,
-                        "runAsUser": 10001,
-                    },
-                    "serviceAccountName": name,
                     "containers": [
                         {
                             "readinessProbe": {
-                                "timeoutSeconds": 3,
-                                "periodSeconds": 5,
                                 "failureThreshold": 2,
+                                "periodSeconds": 5,
+                                "timeoutSeconds": 3,
                                 "httpGet": {"port": "http", "path": "/readyz"},
                             },
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "livenessProbe": {
-                                "timeoutSeconds": 5,
-                                "periodSeconds": 10,
-                                "failureThreshold": 3,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
                             "name": "agent",
+                            "volumeMounts": [{"mountPath": "/tmp", "name": "tmp"}],
                             "image": IMAGE,
-                            "command": ["agent-app", "serve"],
                             "securityContext": {
                                 "readOnlyRootFilesystem": True,
-                                "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},
+                                "allowPrivilegeEscalation": False,
                             },
-                            "ports": [{"name": "http", "protocol": "TCP", "containerPort": 8000}],
-                            "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
-                            "startupProbe": {
-                                "periodSeconds": 2,
-                                "failureThreshold": 60,
+                            "livenessProbe": {
+                                "failureThreshold": 3,
+                                "periodSeconds": 10,
+                                "timeoutSeconds": 5,
                                 "httpGet": {"port": "http", "path": "/healthz"},
                             },
-                            "resources": {
-                                "limits": {"memory": "512Mi", "cpu": "500m"},
-                                "requests": {"memory": "256Mi", "cpu": "250m"},
+                            "ports": [{"containerPort": 8000, "name": "http", "protocol": "TCP"}],
+                            "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+                            "startupProbe": {
+                                "failureThreshold": 60,
+                                "periodSeconds": 2,
+                                "httpGet": {"port": "http", "path": "/healthz"},
                             },
+                            "command": ["agent-app", "serve"],
+                            "resources": {
+                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"cpu": "500m", "memory": "512Mi"},
+                            },
+                            "env": [
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
+                                    "name": "AGENT_APP_API_KEYS_SECRET_ARN",
+                                },
+                                {"value": "artifacts", "name": "AGENT_APP_ARTIFACT_BUCKET"},
+                                {"value": f"{name}/", "name": "AGENT_APP_ARTIFACT_PREFIX"},
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
+                                    "name": "AGENT_APP_DATABASE_SECRET_ARN",
+                                },
+                                {
+                                    "value": "postgresql://db:5432/agents?sslmode=require",
+                                    "name": "AGENT_APP_DATABASE_URL",
+                                },
+                                {"value": "315", "name": "AGENT_APP_DRAIN_SECONDS"},
+                                {"value": "test", "name": "AGENT_APP_ENVIRONMENT"},
+                                {"value": name, "name": "AGENT_APP_FLEET"},
+                                {"value": "0.0.0.0", "name": "AGENT_APP_HOST"},
+                                {"value": "info", "name": "AGENT_APP_LOG_LEVEL"},
+                                {"value": "5", "name": "AGENT_APP_MAX_ATTEMPTS"},
+                                {"value": "8000", "name": "AGENT_APP_PORT"},
+                                {
+                                    "value": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+                                    "name": "AGENT_APP_QUEUE_URL",
+                                },
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
+                                    "name": "AGENT_APP_REDIS_SECRET_ARN",
+                                },
+                                {"value": "rediss://cache:6379/0", "name": "AGENT_APP_REDIS_URL"},
+                                {"value": "300", "name": "AGENT_APP_TASK_TIMEOUT"},
+                                {"value": "60", "name": "AGENT_APP_VISIBILITY_SECONDS"},
+                                {"value": "4", "name": "AGENT_APP_WORKER_CONCURRENCY"},
+                                {"value": "eu-central-1", "name": "AWS_REGION"},
+                            ],
                         }
                     ],
-                    "automountServiceAccountToken": False,
-                    "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}],
-                    "enableServiceLinks": False,
-                    "initContainers": [
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                        "fsGroup": 10001,
+                        "runAsGroup": 10001,
+                        "runAsUser": 10001,
+                    },
+                    "topologySpreadConstraints": [
                         {
-                            "command": ["agent-app", "migrate"],
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
-                            "name": "migrate",
-                            "image": IMAGE,
-                            "securityContext": {
-                                "readOnlyRootFilesystem": True,
-                                "allowPrivilegeEscalation": False,
-                                "capabilities": {"drop": ["ALL"]},
+                            "topologyKey": "topology.kubernetes.io/zone",
+                            "maxSkew": 1,
+                            "labelSelector": {
+                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}
                             },
-                            "resources": {
-                                "limits": {"memory": "512Mi", "cpu": "500m"},
-                                "requests": {"memory": "256Mi", "cpu": "250m"},
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                        {
+                            "topologyKey": "kubernetes.io/hostname",
+                            "maxSkew": 1,
+                            "labelSelector": {
+                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"}
                             },
-                        }
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
                     ],
+                    "terminationGracePeriodSeconds": 335,
+                    "enableServiceLinks": False,
+                    "automountServiceAccountToken": False,
+                    "serviceAccountName": name,
+                },
+                "metadata": {
+                    "annotations": {},
+                    "labels": {
+                        "app.kubernetes.io/part-of": name,
+                        "app.kubernetes.io/name": name,
+                        "app.kubernetes.io/managed-by": "agent-infra",
+                        "app.kubernetes.io/component": "api",
+                        "agent-infra/kind": "api",
+                    },
                 },
             },
-            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}, "type": "RollingUpdate"},
             "revisionHistoryLimit": 5,
             "selector": {
-                "matchLabels": {"app.kubernetes.io/component": "api", "app.kubernetes.io/name": name}
+                "matchLabels": {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "api"}
             },
-            "progressDeadlineSeconds": 935,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
         },
-        opts=after(
-            association,
-            permissions,
-            configmap_api,
-            serviceaccount_api,
-            networkpolicy_api,
-            networkpolicy_worker,
-        ),
+        opts=after(association, permissions, serviceaccount_api, networkpolicy_api, networkpolicy_worker),
     )
     deployment_worker = apps.v1.Deployment(
         f"{name}-worker",
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
-            "annotations": {"pulumi.com/timeoutSeconds": "1535"},
             "name": f"{name}-worker",
             "namespace": "agents",
+            "annotations": {"pulumi.com/timeoutSeconds": "1535", "pulumi.com/patchForce": "true"},
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
+            },
         },
         spec={
+            "progressDeadlineSeconds": 935,
             "template": {
-                "metadata": {
-                    "labels": {
-                        "app.kubernetes.io/part-of": name,
-                        "app.kubernetes.io/component": "worker",
-                        "agent-infra/kind": "worker",
-                        "app.kubernetes.io/name": name,
-                        "app.kubernetes.io/managed-by": "agent-infra",
-                    },
-                    "annotations": {"agent-infra/config-hash": config_hash},
-                },
                 "spec": {
-                    "terminationGracePeriodSeconds": 335,
-                    "topologySpreadConstraints": [
-                        {
-                            "labelSelector": {
-                                "matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}
-                            },
-                            "topologyKey": "topology.kubernetes.io/zone",
-                            "maxSkew": 1,
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                        {
-                            "labelSelector": {
-                                "matchLabels": {"agent-infra/kind": "worker", "app.kubernetes.io/name": name}
-                            },
-                            "topologyKey": "kubernetes.io/hostname",
-                            "maxSkew": 1,
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                        },
-                    ],
-                    "securityContext": {
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                        "fsGroup": 10001,
-                        "runAsGroup": 10001,
-                        "runAsNonRoot": True,
-                        "runAsUser": 10001,
-                    },
-                    "serviceAccountName": name,
-                    "containers": [
-                        {
-                            "env": [{"name": "AGENT_APP_POD_DIRECTORY", "value": "/var/run/agent-infra/pod"}],
-                            "volumeMounts": [
-                                {"name": "tmp", "mountPath": "/tmp"},
-                                {"readOnly": True, "name": "pod", "mountPath": "/var/run/agent-infra/pod"},
-                            ],
-                            "livenessProbe": {
-                                "timeoutSeconds": 5,
-                                "periodSeconds": 10,
-                                "failureThreshold": 3,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
-                            "name": "agent",
-                            "image": IMAGE,
-                            "command": ["agent-app", "work"],
-                            "securityContext": {
-                                "readOnlyRootFilesystem": True,
-                                "allowPrivilegeEscalation": False,
-                                "capabilities": {"drop": ["ALL"]},
-                            },
-                            "readinessProbe": {
-                                "timeoutSeconds": 3,
-                                "periodSeconds": 5,
-                                "failureThreshold": 2,
-                                "httpGet": {"port": "http", "path": "/readyz"},
-                            },
-                            "ports": [{"name": "http", "protocol": "TCP", "containerPort": 8000}],
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
-                            "startupProbe": {
-                                "periodSeconds": 2,
-                                "failureThreshold": 60,
-                                "httpGet": {"port": "http", "path": "/healthz"},
-                            },
-                            "resources": {
-                                "limits": {"memory": "512Mi", "cpu": "500m"},
-                                "requests": {"memory": "256Mi", "cpu": "250m"},
-                            },
-                        }
-                    ],
-                    "automountServiceAccountToken": False,
                     "volumes": [
                         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
                         {
                             "projected": {
                                 "defaultMode": 288,
                                 "sources": [
-                                    {"serviceAccountToken": {"expirationSeconds": 3600, "path": "token"}},
+                                    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
                                     {
                                         "configMap": {
                                             "name": "kube-root-ca.crt",
-                                            "items": [{"path": "ca.crt", "key": "ca.crt"}],
+                                            "items": [{"key": "ca.crt", "path": "ca.crt"}],
                                         }
                                     },
                                     {
@@ -557,145 +506,285 @@ def fleet(name: str) -> None:
                             "name": "pod",
                         },
                     ],
-                    "enableServiceLinks": False,
                     "initContainers": [
                         {
-                            "command": ["agent-app", "migrate"],
-                            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                            "envFrom": [{"configMapRef": {"name": f"{name}-config"}}],
+                            "securityContext": {
+                                "readOnlyRootFilesystem": True,
+                                "capabilities": {"drop": ["ALL"]},
+                                "allowPrivilegeEscalation": False,
+                            },
                             "name": "migrate",
+                            "volumeMounts": [{"mountPath": "/tmp", "name": "tmp"}],
+                            "image": IMAGE,
+                            "command": ["agent-app", "migrate"],
+                            "resources": {
+                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"cpu": "500m", "memory": "512Mi"},
+                            },
+                            "env": [
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
+                                    "name": "AGENT_APP_API_KEYS_SECRET_ARN",
+                                },
+                                {"value": "artifacts", "name": "AGENT_APP_ARTIFACT_BUCKET"},
+                                {"value": f"{name}/", "name": "AGENT_APP_ARTIFACT_PREFIX"},
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
+                                    "name": "AGENT_APP_DATABASE_SECRET_ARN",
+                                },
+                                {
+                                    "value": "postgresql://db:5432/agents?sslmode=require",
+                                    "name": "AGENT_APP_DATABASE_URL",
+                                },
+                                {"value": "315", "name": "AGENT_APP_DRAIN_SECONDS"},
+                                {"value": "test", "name": "AGENT_APP_ENVIRONMENT"},
+                                {"value": name, "name": "AGENT_APP_FLEET"},
+                                {"value": "0.0.0.0", "name": "AGENT_APP_HOST"},
+                                {"value": "info", "name": "AGENT_APP_LOG_LEVEL"},
+                                {"value": "5", "name": "AGENT_APP_MAX_ATTEMPTS"},
+                                {"value": "8000", "name": "AGENT_APP_PORT"},
+                                {
+                                    "value": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+                                    "name": "AGENT_APP_QUEUE_URL",
+                                },
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
+                                    "name": "AGENT_APP_REDIS_SECRET_ARN",
+                                },
+                                {"value": "rediss://cache:6379/0", "name": "AGENT_APP_REDIS_URL"},
+                                {"value": "300", "name": "AGENT_APP_TASK_TIMEOUT"},
+                                {"value": "60", "name": "AGENT_APP_VISIBILITY_SECONDS"},
+                                {"value": "4", "name": "AGENT_APP_WORKER_CONCURRENCY"},
+                                {"value": "eu-central-1", "name": "AWS_REGION"},
+                            ],
+                        }
+                    ],
+                    "containers": [
+                        {
+                            "readinessProbe": {
+                                "failureThreshold": 2,
+                                "periodSeconds": 5,
+                                "timeoutSeconds": 3,
+                                "httpGet": {"port": "http", "path": "/readyz"},
+                            },
+                            "name": "agent",
+                            "volumeMounts": [
+                                {"mountPath": "/tmp", "name": "tmp"},
+                                {"mountPath": "/var/run/agent-infra/pod", "name": "pod", "readOnly": True},
+                            ],
                             "image": IMAGE,
                             "securityContext": {
                                 "readOnlyRootFilesystem": True,
-                                "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},
+                                "allowPrivilegeEscalation": False,
                             },
+                            "livenessProbe": {
+                                "failureThreshold": 3,
+                                "periodSeconds": 10,
+                                "timeoutSeconds": 5,
+                                "httpGet": {"port": "http", "path": "/healthz"},
+                            },
+                            "ports": [{"containerPort": 8000, "name": "http", "protocol": "TCP"}],
+                            "startupProbe": {
+                                "failureThreshold": 60,
+                                "periodSeconds": 2,
+                                "httpGet": {"port": "http", "path": "/healthz"},
+                            },
+                            "command": ["agent-app", "work"],
                             "resources": {
-                                "limits": {"memory": "512Mi", "cpu": "500m"},
-                                "requests": {"memory": "256Mi", "cpu": "250m"},
+                                "requests": {"cpu": "250m", "memory": "256Mi"},
+                                "limits": {"cpu": "500m", "memory": "512Mi"},
                             },
+                            "env": [
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-1",
+                                    "name": "AGENT_APP_API_KEYS_SECRET_ARN",
+                                },
+                                {"value": "artifacts", "name": "AGENT_APP_ARTIFACT_BUCKET"},
+                                {"value": f"{name}/", "name": "AGENT_APP_ARTIFACT_PREFIX"},
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-1",
+                                    "name": "AGENT_APP_DATABASE_SECRET_ARN",
+                                },
+                                {
+                                    "value": "postgresql://db:5432/agents?sslmode=require",
+                                    "name": "AGENT_APP_DATABASE_URL",
+                                },
+                                {"value": "315", "name": "AGENT_APP_DRAIN_SECONDS"},
+                                {"value": "test", "name": "AGENT_APP_ENVIRONMENT"},
+                                {"value": name, "name": "AGENT_APP_FLEET"},
+                                {"value": "0.0.0.0", "name": "AGENT_APP_HOST"},
+                                {"value": "info", "name": "AGENT_APP_LOG_LEVEL"},
+                                {"value": "5", "name": "AGENT_APP_MAX_ATTEMPTS"},
+                                {"value": "8000", "name": "AGENT_APP_PORT"},
+                                {
+                                    "value": "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks",
+                                    "name": "AGENT_APP_QUEUE_URL",
+                                },
+                                {
+                                    "value": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:cache-1",
+                                    "name": "AGENT_APP_REDIS_SECRET_ARN",
+                                },
+                                {"value": "rediss://cache:6379/0", "name": "AGENT_APP_REDIS_URL"},
+                                {"value": "300", "name": "AGENT_APP_TASK_TIMEOUT"},
+                                {"value": "60", "name": "AGENT_APP_VISIBILITY_SECONDS"},
+                                {"value": "4", "name": "AGENT_APP_WORKER_CONCURRENCY"},
+                                {"value": "eu-central-1", "name": "AWS_REGION"},
+                                {"value": "/var/run/agent-infra/pod", "name": "AGENT_APP_POD_DIRECTORY"},
+                            ],
                         }
                     ],
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                        "fsGroup": 10001,
+                        "runAsGroup": 10001,
+                        "runAsUser": 10001,
+                    },
+                    "topologySpreadConstraints": [
+                        {
+                            "topologyKey": "topology.kubernetes.io/zone",
+                            "maxSkew": 1,
+                            "labelSelector": {
+                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}
+                            },
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                        {
+                            "topologyKey": "kubernetes.io/hostname",
+                            "maxSkew": 1,
+                            "labelSelector": {
+                                "matchLabels": {"app.kubernetes.io/name": name, "agent-infra/kind": "worker"}
+                            },
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        },
+                    ],
+                    "terminationGracePeriodSeconds": 335,
+                    "enableServiceLinks": False,
+                    "automountServiceAccountToken": False,
+                    "serviceAccountName": name,
+                },
+                "metadata": {
+                    "annotations": {},
+                    "labels": {
+                        "app.kubernetes.io/part-of": name,
+                        "app.kubernetes.io/name": name,
+                        "app.kubernetes.io/managed-by": "agent-infra",
+                        "app.kubernetes.io/component": "worker",
+                        "agent-infra/kind": "worker",
+                    },
                 },
             },
-            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}, "type": "RollingUpdate"},
             "revisionHistoryLimit": 5,
             "selector": {
-                "matchLabels": {"app.kubernetes.io/component": "worker", "app.kubernetes.io/name": name}
+                "matchLabels": {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "worker"}
             },
-            "progressDeadlineSeconds": 935,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
         },
-        opts=after(
-            association,
-            permissions,
-            configmap_api,
-            serviceaccount_api,
-            networkpolicy_api,
-            networkpolicy_worker,
-        ),
+        opts=after(association, permissions, serviceaccount_api, networkpolicy_api, networkpolicy_worker),
     )
     core.v1.Service(
         name,
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
             "name": name,
             "namespace": "agents",
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+            },
         },
         spec={
-            "ports": [{"port": 80, "name": "http", "targetPort": 8000, "protocol": "TCP"}],
-            "selector": {"agent-infra/kind": "api", "app.kubernetes.io/name": name},
+            "ports": [{"targetPort": 8000, "name": "http", "port": 80, "protocol": "TCP"}],
             "type": "ClusterIP",
+            "selector": {"app.kubernetes.io/name": name, "agent-infra/kind": "api"},
+        },
+        opts=after(deployment_api),
+    )
+    autoscaling.v2.HorizontalPodAutoscaler(
+        name,
+        metadata={
+            "name": name,
+            "namespace": "agents",
+            "annotations": {"validations.keda.sh/hpa-ownership": "false"},
+            "labels": {
+                "app.kubernetes.io/part-of": name,
+                "app.kubernetes.io/name": name,
+                "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "api",
+                "agent-infra/kind": "api",
+            },
+        },
+        spec={
+            "maxReplicas": 10,
+            "scaleTargetRef": {"name": name, "kind": "Deployment", "apiVersion": "apps/v1"},
+            "behavior": {
+                "scaleDown": {
+                    "selectPolicy": "Max",
+                    "policies": [{"value": 10, "type": "Percent", "periodSeconds": 60}],
+                    "stabilizationWindowSeconds": 300,
+                },
+                "scaleUp": {
+                    "selectPolicy": "Max",
+                    "policies": [
+                        {"value": 100, "type": "Percent", "periodSeconds": 15},
+                        {"value": 4, "type": "Pods", "periodSeconds": 15},
+                    ],
+                    "stabilizationWindowSeconds": 0,
+                },
+            },
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+                }
+            ],
+            "minReplicas": 3,
         },
         opts=after(deployment_api),
     )
     autoscaling.v2.HorizontalPodAutoscaler(
         f"{name}-worker",
         metadata={
-            "labels": {
-                "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "worker",
-                "agent-infra/kind": "worker",
-                "app.kubernetes.io/name": name,
-                "app.kubernetes.io/managed-by": "agent-infra",
-            },
-            "annotations": {"validations.keda.sh/hpa-ownership": "false"},
             "name": f"{name}-worker",
             "namespace": "agents",
-        },
-        spec={
-            "metrics": [
-                {
-                    "resource": {"name": "cpu", "target": {"averageUtilization": 70, "type": "Utilization"}},
-                    "type": "Resource",
-                }
-            ],
-            "scaleTargetRef": {"name": f"{name}-worker", "kind": "Deployment", "apiVersion": "apps/v1"},
-            "minReplicas": 1,
-            "behavior": {
-                "scaleUp": {
-                    "policies": [
-                        {"value": 100, "periodSeconds": 15, "type": "Percent"},
-                        {"value": 4, "periodSeconds": 15, "type": "Pods"},
-                    ],
-                    "selectPolicy": "Max",
-                    "stabilizationWindowSeconds": 0,
-                },
-                "scaleDown": {
-                    "policies": [{"value": 10, "periodSeconds": 60, "type": "Percent"}],
-                    "selectPolicy": "Max",
-                    "stabilizationWindowSeconds": 300,
-                },
-            },
-            "maxReplicas": 10,
-        },
-        opts=after(deployment_worker),
-    )
-    autoscaling.v2.HorizontalPodAutoscaler(
-        name,
-        metadata={
+            "annotations": {"validations.keda.sh/hpa-ownership": "false"},
             "labels": {
                 "app.kubernetes.io/part-of": name,
-                "app.kubernetes.io/component": "api",
-                "agent-infra/kind": "api",
                 "app.kubernetes.io/name": name,
                 "app.kubernetes.io/managed-by": "agent-infra",
+                "app.kubernetes.io/component": "worker",
+                "agent-infra/kind": "worker",
             },
-            "annotations": {"validations.keda.sh/hpa-ownership": "false"},
-            "name": name,
-            "namespace": "agents",
         },
         spec={
-            "metrics": [
-                {
-                    "resource": {"name": "cpu", "target": {"averageUtilization": 70, "type": "Utilization"}},
-                    "type": "Resource",
-                }
-            ],
-            "scaleTargetRef": {"name": name, "kind": "Deployment", "apiVersion": "apps/v1"},
-            "minReplicas": 3,
+            "maxReplicas": 10,
+            "scaleTargetRef": {"name": f"{name}-worker", "kind": "Deployment", "apiVersion": "apps/v1"},
             "behavior": {
-                "scaleUp": {
-                    "policies": [
-                        {"value": 100, "periodSeconds": 15, "type": "Percent"},
-                        {"value": 4, "periodSeconds": 15, "type": "Pods"},
-                    ],
-                    "selectPolicy": "Max",
-                    "stabilizationWindowSeconds": 0,
-                },
                 "scaleDown": {
-                    "policies": [{"value": 10, "periodSeconds": 60, "type": "Percent"}],
                     "selectPolicy": "Max",
+                    "policies": [{"value": 10, "type": "Percent", "periodSeconds": 60}],
                     "stabilizationWindowSeconds": 300,
                 },
+                "scaleUp": {
+                    "selectPolicy": "Max",
+                    "policies": [
+                        {"value": 100, "type": "Percent", "periodSeconds": 15},
+                        {"value": 4, "type": "Pods", "periodSeconds": 15},
+                    ],
+                    "stabilizationWindowSeconds": 0,
+                },
             },
-            "maxReplicas": 10,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+                }
+            ],
+            "minReplicas": 1,
         },
-        opts=after(deployment_api),
+        opts=after(deployment_worker),
     )
     component.register_outputs({})
