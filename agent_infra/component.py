@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar, Union, get_args, get_origin
 import pulumi
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from agent_infra.bookkeeping import keep_linear
+
 T = TypeVar("T")
 
 #: A plain value, which is checked at once, or one that only the update will know.
@@ -239,6 +241,7 @@ class Component(pulumi.ComponentResource):
         aliases = [pulumi.Alias(type_=_token(former)) for former in formerly]
         if aliases:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
+        keep_linear()
         super().__init__(_token(kind), name, None, opts)
         self._name = name
         self._base_tags = {"managed-by": "agent-infra", **(tags or {})}

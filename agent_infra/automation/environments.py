@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulumi.automation.errors import CommandError
 from pulumi.automation.events import EngineEvent
@@ -24,6 +24,9 @@ from agent_infra.local import fleets, services, workspace
 from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.lock import command_line, locked
 from agent_infra.local.state import State
+
+if TYPE_CHECKING:
+    from agent_infra.automation.rollbacks import RolledBack
 
 
 def _ignore(_event: object) -> None:
@@ -189,6 +192,26 @@ class Environment:
         return UpdateResult(
             environment=self.name, action=action, changes=run.changes, seconds=time.monotonic() - started
         )
+
+    def roll_back(
+        self,
+        fleet: str,
+        *,
+        context: str | None = None,
+        seconds: float = 600,
+        listener: Listener = _ignore,
+    ) -> list[RolledBack]:
+        """Puts the revision before the current one back, of all of a fleet's Deployments or of none.
+
+        The program and the state still say the newer one. `context` is the kubeconfig's (else the current
+        one), `seconds` how long the pods are waited for.
+
+        Raises:
+            AutomationError: there is no such fleet, no earlier revision, or no way to the cluster.
+        """
+        from agent_infra.automation.rollbacks import roll_back
+
+        return roll_back(self, fleet, context=context, seconds=seconds, listener=listener)
 
     def destroy(self, *, listener: Listener = _ignore) -> UpdateResult:
         """Deletes everything the environment has; on this machine its services and processes end too.

@@ -116,7 +116,7 @@ class EksCluster(Component):
             kubeconfig=self.kubeconfig,
             # A cluster whose address or certificate changes is still the same cluster.
             cluster_identifier=self._physical,
-            # A changed ConfigMap is updated; the fleets restart their pods by a hash of it.
+            # A changed ConfigMap is updated, and not replaced by one of another name.
             enable_config_map_mutable=True,
             opts=self._opts(),
         )

@@ -39,7 +39,7 @@ def assumed_by_pods() -> str:
     return policies.assumed_by("pods.eks.amazonaws.com", tag_session=True)
 
 
-def assumed_by_fargate(cluster_arn: pulumi.Output[str]) -> pulumi.Output[str]:
+def assumed_by_fargate(cluster_arn: pulumi.Output[str]) -> MaybeOutput[str]:
     """The trust policy of the role with which Fargate starts pods of this one cluster."""
     profiles = cluster_arn.apply(lambda arn: f"{arn.replace(':cluster/', ':fargateprofile/')}/*")
     statement = {

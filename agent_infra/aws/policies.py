@@ -6,27 +6,26 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pulumi
+from agent_infra.component import MaybeOutput
+from agent_infra.outputs import computed
 
 Statement = Mapping[str, Any]
 
 
-def document(*statements: Statement) -> pulumi.Output[str]:
+def document(*statements: Statement) -> MaybeOutput[str]:
     """A policy document as IAM takes it."""
-    return pulumi.Output.json_dumps(
-        {"Version": "2012-10-17", "Statement": [dict(item) for item in statements]}
-    )
+    return computed(statements, lambda known: written(*known))
+
+
+def written(*statements: Statement) -> str:
+    """The document of statements that are known."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [dict(item) for item in statements]})
 
 
 def assumed_by(service: str, *, tag_session: bool = False) -> str:
     """The trust policy of a role for one AWS service."""
     actions: str | list[str] = ["sts:AssumeRole", "sts:TagSession"] if tag_session else "sts:AssumeRole"
-    return json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": actions}],
-        }
-    )
+    return written({"Effect": "Allow", "Principal": {"Service": service}, "Action": actions})
 
 
 def allow(actions: Sequence[str], resources: Any) -> dict[str, Any]:

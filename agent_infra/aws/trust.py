@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pulumi
-
 from agent_infra.aws import policies
 from agent_infra.component import MaybeOutput
+from agent_infra.outputs import computed
 
 _WEB_IDENTITY_AUDIENCE = "sts.amazonaws.com"
 
@@ -18,7 +17,7 @@ def pod_identity_trust(
     cluster: Mapping[str, MaybeOutput[str]],
     namespace: MaybeOutput[str],
     service_account: MaybeOutput[str],
-) -> pulumi.Output[str]:
+) -> MaybeOutput[str]:
     """EKS may hand the role to one service account of one cluster, and to no other that asks it to.
 
     Args:
@@ -56,13 +55,13 @@ def web_identity_trust(
     oidc_provider_arn: MaybeOutput[str],
     namespace: MaybeOutput[str],
     service_account: MaybeOutput[str],
-) -> pulumi.Output[str]:
+) -> MaybeOutput[str]:
     """One service account's tokens may be exchanged for the role (IRSA)."""
 
-    def written(values: Sequence[str]) -> pulumi.Output[str]:
+    def written(values: Sequence[str]) -> str:
         arn, namespace, account = values
         issuer = arn.partition(":oidc-provider/")[2]
-        return policies.document(
+        return policies.written(
             {
                 "Sid": "WebIdentity",
                 "Effect": "Allow",
@@ -77,4 +76,4 @@ def web_identity_trust(
             }
         )
 
-    return pulumi.Output.all(oidc_provider_arn, namespace, service_account).apply(written)
+    return computed([oidc_provider_arn, namespace, service_account], written)

@@ -80,6 +80,30 @@ def destroy(
 
 
 @app.command()
+def rollback(
+    fleet: Annotated[str, typer.Argument(help="Whose pods go back to their revision before.")],
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    context: Annotated[
+        str | None, typer.Option("--context", help="The kubeconfig's context; else its current one.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--wait", min=0, max=3600, help="How many seconds to wait for the pods.")
+    ] = 600,
+    as_json: Json = False,
+    project: ProjectDir = None,
+) -> None:
+    """Put a fleet's previous revision back at once, without a build and without `up`."""
+    from agent_infra.cli.rollback import show
+
+    with told(as_json=as_json):
+        environment = open_environment(stack, rehearse=rehearse, project=project)
+        with display.choose(as_json=as_json) as shown:
+            done = environment.roll_back(fleet, context=context, seconds=seconds, listener=shown.on_event)
+        show(done, fleet=fleet, stack=stack, as_json=as_json)
+
+
+@app.command()
 def status(
     stack: Stack = "local",
     rehearse: Rehearse = False,

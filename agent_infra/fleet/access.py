@@ -16,6 +16,7 @@ from agent_infra.fleet.connections import (
     DatabaseConnection,
     QueueConnection,
 )
+from agent_infra.outputs import computed
 
 #: One role for a fleet: its API sends, its workers receive, and both run under one service account. To a
 #: dead-letter queue it only sends: what is done with what lies there is people's business.
@@ -120,7 +121,7 @@ def _objects(bucket: BucketConnection, prefix: str) -> list[dict[str, Any]]:
     """The objects under the prefix, and their list: a list is of the bucket, so a condition narrows it."""
     listed = {"StringLike": {"s3:prefix": f"{prefix}*"}} if prefix else None
     return [
-        _allow("Objects", _OBJECT_ACTIONS, pulumi.Output.concat(bucket.arn, "/", prefix, "*")),
+        _allow("Objects", _OBJECT_ACTIONS, computed(bucket.arn, lambda arn: f"{arn}/{prefix}*")),
         _allow("ObjectList", ["s3:ListBucket"], bucket.arn, listed),
     ]
 

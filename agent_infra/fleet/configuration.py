@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
-
-import pulumi
 
 from agent_infra.fleet import llm
 from agent_infra.fleet.agents_args import agents_variable
 from agent_infra.fleet.args import AgentFleetArgs
-from agent_infra.fleet.names import Names
-from agent_infra.fleet.objects import Manifest
-
-
-def config_map(names: Names, values: Mapping[str, Any]) -> Manifest:
-    """The ConfigMap that both kinds of pods take their variables from."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": names.metadata(names.config),
-        "data": dict(values),
-    }
+from agent_infra.outputs import computed
 
 
 def values(args: AgentFleetArgs, *, fleet: str, environment: str) -> dict[str, Any]:
@@ -68,8 +54,32 @@ def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
-def digest(values: Mapping[str, Any]) -> pulumi.Output[str]:
-    """Changes whenever a value does, so that the pods are replaced then."""
-    return pulumi.Output.json_dumps(values, sort_keys=True).apply(
-        lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
-    )
+def held(
+    spec: Mapping[str, Any], values: Mapping[str, Any], *, containers: Collection[str]
+) -> dict[str, Any]:
+    """A pod's spec that holds the fleet's settings itself, as variables of its own containers.
+
+    A ConfigMap would be changed in place: a pod of the old revision that is started anew would take the new
+    one's settings, and going back to a revision would not bring its settings back. A variable that a
+    container says itself stays; a setting wins over a secret's key in `envFrom`.
+    """
+    literal = {name: _literal(value) for name, value in sorted(values.items())}
+    parts = {
+        part: [_with_variables(each, literal) if each["name"] in containers else each for each in spec[part]]
+        for part in ("initContainers", "containers")
+        if part in spec
+    }
+    return {**spec, **parts}
+
+
+def _with_variables(container: Mapping[str, Any], literal: Mapping[str, Any]) -> dict[str, Any]:
+    said = list(container.get("env", ()))
+    theirs = {entry["name"] for entry in said}
+    # First and sorted: what was said itself may refer to them, and the same settings are the same pods.
+    env = [{"name": name, "value": value} for name, value in literal.items() if name not in theirs]
+    return {**container, "env": [*env, *said]}
+
+
+def _literal(value: Any) -> Any:
+    """A value that reaches the container as it is: Kubernetes reads `$(NAME)`, and `$$` as `$`."""
+    return computed(value, lambda known: None if known is None else str(known).replace("$", "$$"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from agent_infra.fleet import followed_secrets, pod
+from agent_infra.fleet import configuration, followed_secrets, pod
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.deletion_cost import pod_part
 from agent_infra.fleet.disruption import protection
@@ -20,13 +21,17 @@ def deployment(
     kind: ComponentKind,
     *,
     image: Any,
-    config_hash: Any,
+    values: Mapping[str, Any],
     secrets_hash: Any = None,
 ) -> Manifest:
-    """A Deployment; under an autoscaler it says no replicas, or every update would reset them."""
+    """A Deployment; under an autoscaler it says no replicas, or every update would reset them.
+
+    Its template holds the settings (`values`) too, so that each revision that the cluster keeps is whole.
+    """
     contract = args.numbers()
     replicas = args.replicas_of(kind)
     own = pod.spec(args, names, kind, image=image)
+    ours = {each["name"] for part in ("initContainers", "containers") for each in own.get(part, ())}
     if args.tells_load(kind):
         own = merge(own, pod_part())
     fixed = {} if scales(replicas) else {"replicas": replicas.min}
@@ -38,6 +43,8 @@ def deployment(
             "annotations": {
                 # How long Pulumi waits; what it is, Kubernetes does not care.
                 "pulumi.com/timeoutSeconds": str(contract.rollout_timeout),
+                # Who goes back to an earlier revision owns its fields; the next `up` would be refused them.
+                "pulumi.com/patchForce": "true",
                 **followed_secrets.reloaded_with(args.synced_secrets),
             },
         },
@@ -55,12 +62,11 @@ def deployment(
                 "metadata": {
                     "labels": names.labels(kind),
                     "annotations": {
-                        "agent-infra/config-hash": config_hash,
                         **({} if secrets_hash is None else {"agent-infra/secrets-hash": secrets_hash}),
                         **protection(contract, kind, with_workers=args.queue is not None),
                     },
                 },
-                "spec": merge(own, args.extra_pod_spec),
+                "spec": configuration.held(merge(own, args.extra_pod_spec), values, containers=ours),
             },
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -121,12 +122,14 @@ def url(args: AgentFleetArgs, names: Names, status: pulumi.Output[Any]) -> pulum
     service = args.service
     port = service.listens
     tls = service.certificate_arn is not None
-    inside = pulumi.Output.concat(names.fleet, ".", names.namespace, ".svc")
-    host_of = pulumi.Output.all(status, inside).apply(lambda pair: _balancer(pair[0]) or pair[1])
-    usual = 443 if tls else 80
-    return pulumi.Output.concat(
-        "https://" if tls else "http://", host_of, "" if port == usual else f":{port}"
-    )
+    scheme, usual = ("https", 443) if tls else ("http", 80)
+
+    def written(known: Sequence[Any]) -> str:
+        status, namespace = known
+        host = _balancer(status) or f"{names.fleet}.{namespace}.svc"
+        return f"{scheme}://{host}{'' if port == usual else f':{port}'}"
+
+    return pulumi.Output.all(status, names.namespace).apply(written)
 
 
 def _address(host: str, path: str, *, tls: bool) -> pulumi.Output[str]:

@@ -28,8 +28,8 @@ from agent_infra.fleet.service import service
 class AgentFleet(Component):
     """An agent service in any Kubernetes cluster: an API behind one address, and workers for its queue.
 
-    Makes a Deployment with its PodDisruptionBudget, Service, ServiceAccount and ConfigMap; an autoscaler
-    where `replicas` leaves it a choice (an HPA, or KEDA's ScaledObject, which owns one); a second
+    Makes a Deployment with its PodDisruptionBudget, Service and ServiceAccount; an autoscaler where
+    `replicas` leaves it a choice (an HPA, or KEDA's ScaledObject, which owns one); a second
     Deployment `<fleet>-worker` where there is a queue; an image where one is to be built; an AWS role
     for the pods where `cluster_name` or `oidc_provider_arn` is given. The pods satisfy Kubernetes'
     `restricted` pod security standard.
@@ -78,8 +78,6 @@ class AgentFleet(Component):
         needed.append(self._object(name, service_account(names, annotations)))
         environment = args.environment_name or pulumi.get_stack()
         values = configuration.values(args, fleet=fleet, environment=environment)
-        if not args.rollout.gradual:
-            needed.append(self._object(name, configuration.config_map(names, values)))
         for secret, content in args.kubernetes_secrets.items():
             needed.append(self._object(f"{name}-{secret}", kubernetes_secret(names, secret, content)))
         kinds: Sequence[ComponentKind] = ("api", "worker") if args.queue else ("api",)
@@ -114,12 +112,12 @@ class AgentFleet(Component):
         self, kinds: Sequence[ComponentKind], values: Mapping[str, Any], needed: Sequence[pulumi.Resource]
     ) -> Mapping[ComponentKind, pulumi.Resource]:
         args, names = self._args, self._names
-        hashes = {
-            "config_hash": configuration.digest(values),
-            "secrets_hash": followed_secrets.secrets_hash(args),
+        hashed = followed_secrets.secrets_hash(args)
+        manifests = {
+            kind: deployment(args, names, kind, image=self.image, values=values, secrets_hash=hashed)
+            for kind in kinds
         }
-        manifests = {kind: deployment(args, names, kind, image=self.image, **hashes) for kind in kinds}
-        made = rolled_out(self._name, args, names, manifests, values=values, opts=self._opts, needed=needed)
+        made = rolled_out(self._name, args, names, manifests, opts=self._opts, needed=needed)
         for kind in kinds:
             child = names.child(self._name, kind)
             self._object(child, disruption_budget(args.numbers(), names, kind))

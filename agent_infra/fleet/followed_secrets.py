@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 
 from agent_infra.fleet.args import AgentFleetArgs, SyncedSecret
+from agent_infra.outputs import computed
 
 
 def secrets_hash(args: AgentFleetArgs) -> pulumi.Output[str] | None:
@@ -19,8 +21,10 @@ def secrets_hash(args: AgentFleetArgs) -> pulumi.Output[str] | None:
     """
     if not (args.kubernetes_secrets or args.secret_versions):
         return None
-    known = pulumi.Output.json_dumps([args.kubernetes_secrets, args.secret_versions], sort_keys=True)
-    return pulumi.Output.unsecret(known.apply(_slow_hash if args.kubernetes_secrets else _hash))
+    hashed = _slow_hash if args.kubernetes_secrets else _hash
+    known = [args.kubernetes_secrets, args.secret_versions]
+    made = computed(known, lambda value: hashed(json.dumps(value, sort_keys=True)))
+    return pulumi.Output.unsecret(pulumi.Output.from_input(made))
 
 
 def _hash(text: str) -> str:

@@ -30,10 +30,6 @@ class Names:
         """The Deployment of a new revision that is on trial."""
         return f"{self.of(kind)}-canary"
 
-    @property
-    def config(self) -> str:
-        return f"{self.fleet}-config"
-
     def labels(self, kind: ComponentKind | None = None) -> dict[str, str]:
         component = {_COMPONENT: kind, _KIND: kind} if kind else {}
         return {

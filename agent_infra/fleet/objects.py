@@ -13,7 +13,6 @@ from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking
 Manifest = dict[str, Any]
 
 _CLASSES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
-    ("v1", "ConfigMap"): core.v1.ConfigMap,
     ("v1", "Secret"): core.v1.Secret,
     ("v1", "Service"): core.v1.Service,
     ("v1", "ServiceAccount"): core.v1.ServiceAccount,

@@ -18,15 +18,12 @@ USER_ID = 10001
 
 
 def spec(args: AgentFleetArgs, names: Names, kind: ComponentKind, *, image: Any) -> dict[str, Any]:
-    """The spec of one kind's pods."""
+    """The spec of one kind's pods, without the settings."""
     resources = args.resources if kind == "api" else args.worker.resources
     contract = args.numbers()
+    sources = followed_secrets.environment_sources(args.synced_secrets)
     environment: dict[str, Any] = {
-        # The last one wins: no secret's key takes the place of a setting.
-        "envFrom": [
-            *followed_secrets.environment_sources(args.synced_secrets),
-            {"configMapRef": {"name": names.config}},
-        ],
+        **({"envFrom": sources} if sources else {}),
         **_secret_environment(args.secret_environment),
     }
     common = {

@@ -22,6 +22,7 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.options import FleetName
+from agent_infra.outputs import computed
 
 
 class _Identified(access.Access, Protocol):
@@ -180,7 +181,7 @@ def workload_role(
     return WorkloadRole(role, {}, needed)
 
 
-def _trust(component: Component, args: _Identified, service_account: MaybeOutput[str]) -> pulumi.Output[str]:
+def _trust(component: Component, args: _Identified, service_account: MaybeOutput[str]) -> MaybeOutput[str]:
     if args.oidc_provider_arn is not None:
         return web_identity_trust(
             oidc_provider_arn=args.oidc_provider_arn,
@@ -189,16 +190,16 @@ def _trust(component: Component, args: _Identified, service_account: MaybeOutput
         )
     arn = _cluster_arn(component, args)
     return pod_identity_trust(
-        account=arn.apply(lambda arn: arn.split(":")[4]),
+        account=computed(arn, lambda arn: str(arn).split(":")[4]),
         cluster={"eks-cluster-arn": arn},
         namespace=args.namespace,
         service_account=service_account,
     )
 
 
-def _cluster_arn(component: Component, args: _Identified) -> pulumi.Output[str]:
+def _cluster_arn(component: Component, args: _Identified) -> MaybeOutput[str]:
     if args.cluster_arn is not None:
-        return pulumi.Output.from_input(args.cluster_arn)
+        return args.cluster_arn
     asked = pulumi.InvokeOutputOptions(parent=component)
     return pulumi.Output.format(
         "arn:{0}:eks:{1}:{2}:cluster/{3}",

@@ -31,7 +31,6 @@ def rolled_out(
     names: Names,
     deployments: Deployments,
     *,
-    values: Mapping[str, Any],
     opts: Any,
     needed: Sequence[pulumi.Resource],
 ) -> dict[ComponentKind, Any]:
@@ -42,7 +41,6 @@ def rolled_out(
         args: the fleet's arguments.
         names: what its objects are called.
         deployments: their manifests.
-        values: the pods' settings.
         opts: makes a child's options.
         needed: what has to be there first.
 
@@ -54,17 +52,16 @@ def rolled_out(
             kind: registered(names.child(name, kind), manifest, opts(depends_on=list(needed)))
             for kind, manifest in deployments.items()
         }
-    own = {kind: canaries.with_own_settings(each, names, values) for kind, each in deployments.items()}
     if args.rollout.strategy == "argo-rollouts":
-        return _by_argo(name, args, names, own, opts=opts, needed=needed)
-    revision = canaries.revision(list(own.values()))
+        return _by_argo(name, args, names, deployments, opts=opts, needed=needed)
+    revision = canaries.revision(list(deployments.values()))
     beside = [
         registered(
             f"{names.child(name, kind)}-canary",
             canaries.canary(manifest, names, kind, revision),
             opts(depends_on=list(needed)),
         )
-        for kind, manifest in own.items()
+        for kind, manifest in deployments.items()
     ]
     trial = Trial(
         lambda inputs: _begin(args, names, list(deployments), inputs),
@@ -77,7 +74,7 @@ def rolled_out(
             canaries.stable(manifest, revision),
             opts(depends_on=[*needed, *beside], hooks=hooks),
         )
-        for kind, manifest in own.items()
+        for kind, manifest in deployments.items()
     }
     trial.retire_after(list(stable.values()))
     return stable

@@ -83,7 +83,7 @@ def operator_values(
 
 
 def reloader_values(*, name: str) -> dict[str, Any]:
-    """Reloader for its own namespace, and for secrets alone: a fleet's ConfigMap changes with its pods."""
+    """Reloader for its own namespace, and for secrets alone: a fleet's settings are in its pods' template."""
     return {
         "fullnameOverride": name,
         "reloader": {

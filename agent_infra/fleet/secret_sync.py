@@ -146,7 +146,7 @@ class SecretSync(Component):
         assert self._args.cluster_name is not None  # noqa: S101 - the arguments ask for it
         return self._args.cluster_name
 
-    def _trust(self) -> pulumi.Output[str]:
+    def _trust(self) -> MaybeOutput[str]:
         """EKS may hand it to the operator's service account alone, or the operator that is there takes it."""
         args = self._args
         actions = ["sts:AssumeRole", "sts:TagSession"]

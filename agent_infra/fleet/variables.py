@@ -70,10 +70,10 @@ def _checked(variables: Mapping[str, MaybeOutput[str]]) -> Mapping[str, MaybeOut
     if secret:
         # Never the value: it is in this message's reader's log.
         found.append(
-            f"{', '.join(secret)} may hold a secret, and these variables are readable in the ConfigMap and "
-            "in the settings; put it into a secret in Secrets Manager and name that in `synced_secrets`, or "
-            "take it out of a Kubernetes secret by `secret_environment` (a model vendor's key: the secret of "
-            "`llm`)"
+            f"{', '.join(secret)} may hold a secret, and these variables are readable in the Deployment "
+            "and in the settings; put it into a secret in Secrets Manager and name that in `synced_secrets`, "
+            "or take it out of a Kubernetes secret by `secret_environment` (a model vendor's key: the secret "
+            "of `llm`)"
         )
     if found:
         raise ValueError("; and ".join(found))

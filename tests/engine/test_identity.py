@@ -193,7 +193,7 @@ def test_a_prefix_is_what_was_said_and_the_pods_are_told() -> None:
     document = str(recorded.one(POLICY).inputs["policy"])
     assert allows(document, "s3:PutObject", f"{BUCKET}/team/a/1.pdf")
     assert not allows(document, "s3:PutObject", f"{BUCKET}/support/1.pdf")
-    data = recorded.one("kubernetes:core/v1:ConfigMap").inputs["data"]
+    data = recorded.settings()
     assert data["AGENT_APP_ARTIFACT_PREFIX"] == "team/a/"
 
 

@@ -21,6 +21,9 @@ PREVIOUS = Path(__file__).parent / "previous" / "agent_infra-0.1.0.zip"
 HOLDS_NOTHING = {
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    # Workers are scaled by KEDA's own autoscaler now, and the pods hold their settings themselves.
+    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+    "kubernetes:core/v1:ConfigMap",
 }
 
 

@@ -32,6 +32,8 @@ class Registered:
     ignore_changes: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     retained: bool = False
+    dependencies: set[str] = field(default_factory=set)
+    """The types and names of what must be there first."""
 
 
 @dataclass
@@ -51,6 +53,12 @@ class Recorded:
             f"{len(found)} of {type} {name or ''}: {[item.name for item in self.of(type)]}"
         )
         return found[0]
+
+    def settings(self, deployment: str = "support") -> dict[str, str]:
+        """What a Deployment's pods have in their environment that is no secret."""
+        spec = self.one("kubernetes:apps/v1:Deployment", deployment).inputs["spec"]["template"]["spec"]
+        (container,) = [each for each in spec["containers"] if each["name"] == "agent"]
+        return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
 
 
 class _Mocks(mocks.Mocks):
@@ -158,6 +166,7 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=list(request.ignoreChanges),
                 retained=request.retainOnDelete,
                 secrets={key for key, value in raw.items() if rpc.is_rpc_secret(value)},
+                dependencies={urn.split("::", 2)[-1] for urn in request.dependencies},
             )
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -156,16 +157,17 @@ class ApiServer:
         return web.json_response({})
 
 
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    made, loop, started = ApiServer(), asyncio.new_event_loop(), threading.Event()
+@contextmanager
+def serving(app: web.Application) -> Iterator[str]:
+    """A server of this machine, in a thread; yields its address."""
+    loop, started, urls = asyncio.new_event_loop(), threading.Event(), []
 
     async def serve() -> None:
-        runner = web.AppRunner(made.app())
+        runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
         started.set()
         try:
             await ended.wait()
@@ -176,10 +178,19 @@ def server() -> Iterator[ApiServer]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     assert started.wait(10)
-    yield made
-    loop.call_soon_threadsafe(ended.set)
-    thread.join(10)
-    loop.close()
+    try:
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    made = ApiServer()
+    with serving(made.app()) as made.url:
+        yield made
 
 
 def kubeconfig(url: str) -> str:

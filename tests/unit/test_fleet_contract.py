@@ -49,8 +49,7 @@ def pod_spec(recorded: Recorded, name: str = "support") -> dict[str, Any]:
 
 
 def variables(recorded: Recorded) -> dict[str, str]:
-    data: dict[str, str] = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
-    return data
+    return recorded.settings()
 
 
 def agent(grace: int | None = None, **container: Any) -> dict[str, Any]:

@@ -41,8 +41,9 @@ def test_a_worker_gets_a_short_lived_token_of_its_own_and_its_migration_none() -
     recorded = fleet(database={"url": "postgresql://db:5432/agents"})
     spec = pod_spec(recorded, "support-worker")
     (container,), (migrate,) = spec["containers"], spec["initContainers"]
-    (entry,) = container["env"]
-    assert entry == {"name": "AGENT_APP_POD_DIRECTORY", "value": "/var/run/agent-infra/pod"}
+    entry = {"name": "AGENT_APP_POD_DIRECTORY", "value": "/var/run/agent-infra/pod"}
+    assert entry in container["env"]
+    assert entry not in migrate["env"]
     mount = {"name": "pod", "mountPath": "/var/run/agent-infra/pod", "readOnly": True}
     assert mount in container["volumeMounts"]
     assert [each["name"] for each in migrate["volumeMounts"]] == ["tmp"]

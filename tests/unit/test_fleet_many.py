@@ -119,7 +119,7 @@ def test_the_names_of_the_longest_fleet_are_short_enough_for_aws_and_kubernetes(
 
 
 def test_each_fleet_has_its_own_agents_budget_and_secret(ten: Recorded) -> None:
-    data = ten.one("kubernetes:core/v1:ConfigMap", name_of(7)).inputs["data"]
+    data = ten.settings(name_of(7))
     assert '"agent-7"' in data["AGENT_APP_AGENTS"]
     assert data["AGENT_APP_MONTHLY_BUDGET_USD"] == "8"
     assert data["AGENT_APP_MODEL"] == "openai:gpt-5-mini"

@@ -6,9 +6,14 @@ from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent_infra import AgentFleet, ArgsError
 from agent_infra.fleet import Rollout
+from agent_infra.fleet.configuration import held
+from agent_infra.local.fleets.manifests import Manifests
+from agent_infra.local.fleets.pod import plan
 from tests.unit.recording import Recorded, record
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -18,6 +23,8 @@ HPA = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 IMAGE = f"registry.example/agents@sha256:{'1' * 64}"
 QUEUE = {"url": "https://sqs/q", "arn": "arn:queue"}
 CANARY = {"strategy": "canary"}
+DATABASE = {"url": "postgresql://db:5432/agents?sslmode=require"}
+LEVEL = {"name": "AGENT_APP_EXTRA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 
 
 def fleet(**args: Any) -> Recorded:
@@ -53,7 +60,6 @@ def test_a_fleet_that_says_nothing_rolls_and_keeps_earlier_revisions() -> None:
     spec = recorded.one(DEPLOYMENT).inputs["spec"]
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     assert spec["revisionHistoryLimit"] == 5
-    assert recorded.of(CONFIG_MAP)
 
 
 def test_the_selector_of_an_existing_deployment_stays_what_it_was() -> None:
@@ -108,20 +114,53 @@ def test_canary_pods_differ_from_stable_ones_by_their_labels_alone(canary: Recor
     assert labels(canary, "support-canary")["agent-infra/track"] == "canary"
 
 
-def test_each_revision_has_its_own_settings_and_no_map_that_is_changed_under_the_other(
-    canary: Recorded,
-) -> None:
-    assert not canary.of(CONFIG_MAP)
-    assert environment(canary, "support")["AGENT_APP_FLEET"] == "support"
-    (container,) = canary.one(DEPLOYMENT, "support").inputs["spec"]["template"]["spec"]["containers"]
-    assert "envFrom" not in container
+@pytest.mark.parametrize("strategy", ["rolling", "canary"])
+def test_each_revision_has_its_own_settings_and_no_map_that_is_changed_under_the_other(strategy: str) -> None:
+    recorded = fleet(rollout={"strategy": strategy}, queue=QUEUE, database=DATABASE)
+    assert not recorded.of(CONFIG_MAP)
+    for name in ("support", "support-worker"):
+        spec = recorded.one(DEPLOYMENT, name).inputs["spec"]["template"]["spec"]
+        for container in (*spec["initContainers"], *spec["containers"]):
+            said = {entry["name"]: entry.get("value") for entry in container["env"]}
+            assert said["AGENT_APP_FLEET"] == "support"
+            assert "envFrom" not in container
 
 
-def test_settings_in_the_template_are_read_as_they_would_be_from_a_map() -> None:
+def test_a_container_of_ones_own_has_no_settings_and_says_others_in_the_agents() -> None:
+    own = [{"name": "proxy", "image": "proxy:1"}, {"name": "agent", "env": [LEVEL]}]
+    recorded = fleet(extra_pod_spec={"containers": own})
+    agent, proxy = recorded.one(DEPLOYMENT).inputs["spec"]["template"]["spec"]["containers"]
+    assert "env" not in proxy
+    assert [entry for entry in agent["env"] if entry["name"] == LEVEL["name"]] == [LEVEL]
+
+
+def test_a_setting_that_is_a_secret_is_one_to_pulumi_and_the_others_stay_readable() -> None:
+    def program() -> None:
+        hidden = {"PLACE": pulumi.Output.secret("do-not-show")}
+        AgentFleet("support", {"image": IMAGE, "extra_environment": hidden})
+
+    made = record(program).one(DEPLOYMENT)
+    assert made.secrets == {"spec"}
+    assert fleet().one(DEPLOYMENT).secrets == set()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="$()AB 5"))
+def test_a_setting_reaches_a_process_of_this_machine_as_it_was_said(value: str) -> None:
+    said = {"name": "agent", "command": ["sh"]}
+    deployment = {
+        "metadata": {"name": "support", "namespace": "agents"},
+        "spec": {"template": {"spec": held({"containers": [said]}, {"B": value}, containers={"agent"})}},
+    }
+    assert plan(deployment, Manifests(""), identity={}).variables["B"] == value
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "canary"])
+def test_settings_in_the_template_are_read_as_they_would_be_from_a_map(strategy: str) -> None:
     def program() -> None:
         args = {
             "image": IMAGE,
-            "rollout": CANARY,
+            "rollout": {"strategy": strategy},
             "extra_environment": {"GREETING": "$(HOME) for $5", "LATE": pulumi.Output.from_input("$(x)")},
             "secret_environment": {"AGENT_APP_LOG_LEVEL": {"name": "choices", "key": "level"}},
         }
@@ -129,7 +168,7 @@ def test_settings_in_the_template_are_read_as_they_would_be_from_a_map() -> None
 
     recorded = record(program)
     found = environment(recorded, "support")
-    assert found["GREETING"] == "$$(HOME) for $5"  # Kubernetes replaces $(NAME) there, and reads $$( as $(
+    assert found["GREETING"] == "$$(HOME) for $$5"  # Kubernetes replaces $(NAME) there, and reads $$ as $
     assert found["LATE"] == "$$(x)"
     assert "secretKeyRef" in found["AGENT_APP_LOG_LEVEL"]  # a secret still wins over a setting
 

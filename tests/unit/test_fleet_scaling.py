@@ -112,7 +112,7 @@ class TestWithKeda:
     def test_each_worker_is_for_as_many_tasks_as_it_does_at_once(self) -> None:
         recorded = fleet(queue=QUEUE, keda={}, worker={"concurrency": 12})
         assert triggers(recorded)["queue-depth"]["metadata"]["queueLength"] == "12"
-        config = recorded.one("kubernetes:core/v1:ConfigMap").inputs["data"]
+        config = recorded.settings()
         assert config["AGENT_APP_WORKER_CONCURRENCY"] == "12"
 
     def test_the_depth_can_be_said_and_switched_off(self) -> None:

@@ -136,15 +136,15 @@ def test_the_users_keys_reach_the_secret_and_absent_ones_are_left_out(local: Rec
 
 
 def test_a_fleet_keeps_no_more_connections_than_its_database_takes(prod: Recorded) -> None:
-    config = prod.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    config = prod.settings()
     assert config["AGENT_APP_DATABASE_POOL_SIZE"] == "10"
-    dev = platform("dev").one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    dev = platform("dev").settings()
     assert dev["AGENT_APP_DATABASE_POOL_SIZE"] == "0", "an idle pool would keep the database awake"
 
 
 def test_a_fleet_gives_up_on_a_task_when_its_queue_does(local: Recorded) -> None:
     queue = json.loads(local.one("aws:sqs/queue:Queue", "agents-support-tasks").inputs["redrivePolicy"])
-    config = local.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    config = local.settings()
     assert config["AGENT_APP_MAX_ATTEMPTS"] == str(queue["maxReceiveCount"])
 
 
@@ -214,7 +214,7 @@ def test_a_part_that_exists_is_used_and_none_is_made(
     others = {"agents-cache-password", "agents-secrets-support-api-keys"}
     own = [item for item in recorded.of(type) if item.name not in others]
     assert own == []
-    assert recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"][variable] == said
+    assert recorded.settings()[variable] == said
 
 
 def test_a_queue_and_a_repository_that_exist_are_used() -> None:
@@ -227,7 +227,7 @@ def test_a_queue_and_a_repository_that_exist_are_used() -> None:
     assert recorded.of("aws:sqs/queue:Queue") == []
     assert recorded.of("aws:ecr/repository:Repository") == []
     assert recorded.one("docker:index/image:Image").inputs["imageName"].startswith(f"{REPOSITORY}:")
-    config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    config = recorded.settings()
     assert config["AGENT_APP_QUEUE_URL"] == QUEUE["url"]
 
 
@@ -312,12 +312,11 @@ def test_a_fleets_own_secret_is_its_own_and_comes_before_the_environments() -> N
     names = {item.name for item in recorded.of("aws:secretsmanager/secret:Secret")}
     assert {"agents-secrets-llm", "agents-secrets-support-llm"} <= names
     assert set(recorded.result["secret_arns"]) == {"llm", "support/llm", "support/api-keys"}
-    config = recorded.one("kubernetes:core/v1:ConfigMap", "support").inputs["data"]
+    config = recorded.settings()
     assert config["AGENT_APP_LLM_SECRET_ARN"].endswith("agents-secrets-support-llm")
 
 
 API_KEYS = "agents-secrets-support-api-keys"
-CONFIG = "kubernetes:core/v1:ConfigMap"
 OIDC = {"issuer": "https://login.example.com/realms/a", "audience": "agents", "scope": "agents:use"}
 
 
@@ -327,7 +326,7 @@ def test_outside_local_a_fleet_has_a_first_api_key_that_its_pods_may_read(prod: 
     assert "secretString" in version.secrets
     assert "secretString" in version.ignore_changes
     arn = prod.result["api_keys_secret_arns"]["support"]
-    assert prod.one(CONFIG, "support").inputs["data"]["AGENT_APP_API_KEYS_SECRET_ARN"] == arn
+    assert prod.settings()["AGENT_APP_API_KEYS_SECRET_ARN"] == arn
     policy = json.loads(prod.one("aws:iam/rolePolicy:RolePolicy", "support-role").inputs["policy"])
     (secrets,) = [item for item in policy["Statement"] if item["Sid"] == "Secrets"]
     assert arn in secrets["Resource"]
@@ -336,7 +335,7 @@ def test_outside_local_a_fleet_has_a_first_api_key_that_its_pods_may_read(prod: 
 
 def test_in_local_nobody_needs_a_key_unless_one_is_asked_for(local: Recorded) -> None:
     assert local.result["api_keys_secret_arns"] == {}
-    assert "AGENT_APP_API_KEYS_SECRET_ARN" not in local.one(CONFIG, "support").inputs["data"]
+    assert "AGENT_APP_API_KEYS_SECRET_ARN" not in local.settings()
     asked = platform("local", change=fleet(auth={"api_keys": True}))
     assert set(asked.result["api_keys_secret_arns"]) == {"support"}
 
@@ -346,7 +345,7 @@ def test_people_get_in_by_tokens_and_programs_by_keys_where_both_are_said(
     keys: bool | None, both: bool
 ) -> None:
     recorded = platform("prod", change=fleet(auth={"oidc": OIDC, "api_keys": keys}))
-    data = recorded.one(CONFIG, "support").inputs["data"]
+    data = recorded.settings()
     assert data["AGENT_APP_OIDC_ISSUER"] == OIDC["issuer"]
     assert (data["AGENT_APP_OIDC_AUDIENCE"], data["AGENT_APP_OIDC_SCOPE"]) == ("agents", "agents:use")
     assert "AGENT_APP_OIDC_OWNER_CLAIM" not in data
@@ -356,13 +355,13 @@ def test_people_get_in_by_tokens_and_programs_by_keys_where_both_are_said(
 def test_a_secret_of_ones_own_can_hold_the_keys() -> None:
     auth = {"api_keys_secret": "clients"}
     recorded = platform("prod", change=fleet(auth=auth, secrets={"clients": {"existing": SECRET_ARN}}))
-    data = recorded.one(CONFIG, "support").inputs["data"]
+    data = recorded.settings()
     assert data["AGENT_APP_API_KEYS_SECRET_ARN"] == SECRET_ARN
     assert not [item for item in recorded.resources if item.name == API_KEYS]
 
 
 def test_a_fleet_sends_what_failed_to_its_own_dead_letter_queue(prod: Recorded) -> None:
-    data = prod.one(CONFIG, "support").inputs["data"]
+    data = prod.settings()
     assert data["AGENT_APP_DEAD_LETTER_URL"] == prod.result["dead_letter_queue_urls"]["support"]
 
 

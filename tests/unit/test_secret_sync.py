@@ -22,7 +22,7 @@ EXTERNAL = "kubernetes:external-secrets.io/v1:ExternalSecret"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 ROLE = "aws:iam/role:Role"
 #: How long `up` waits for the new pods, which every fleet says.
-PATIENCE = "pulumi.com/timeoutSeconds"
+PULUMIS = {"pulumi.com/timeoutSeconds", "pulumi.com/patchForce"}
 RELOAD = "secret.reloader.stakater.com/reload"
 ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:llm-AbCdEf"
 OTHER_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:crm-AbCdEf"
@@ -262,7 +262,7 @@ class Fleet:
         self.annotations = deployment.inputs["metadata"].get("annotations", {})
         template = deployment.inputs["spec"]["template"]
         self.pod_annotations: dict[str, str] = template["metadata"]["annotations"]
-        self.sources = template["spec"]["containers"][0]["envFrom"]
+        self.sources = template["spec"]["containers"][0].get("envFrom", [])
 
 
 def test_a_synced_secrets_keys_are_the_pods_environment_and_no_setting_gives_way() -> None:
@@ -270,17 +270,15 @@ def test_a_synced_secrets_keys_are_the_pods_environment_and_no_setting_gives_way
     assert fleet.sources == [
         {"secretRef": {"name": "llm-keys"}},
         {"secretRef": {"name": "crm", "optional": True}},
-        {"configMapRef": {"name": "support-config"}},
     ]
 
 
 def test_pods_are_replaced_when_a_synced_secret_changes_behind_pulumis_back() -> None:
     fleet = Fleet(synced_secrets=[{"name": "llm-keys"}, {"name": "database", "environment": False}])
-    assert fleet.annotations.keys() == {PATIENCE, RELOAD}
+    assert fleet.annotations.keys() == {*PULUMIS, RELOAD}
     assert fleet.annotations[RELOAD] == "llm-keys,database"
     assert fleet.sources == [
         {"secretRef": {"name": "llm-keys"}},
-        {"configMapRef": {"name": "support-config"}},
     ]
 
 
@@ -304,6 +302,6 @@ def test_pods_are_replaced_when_a_kubernetes_secret_of_the_fleet_changes_and_not
 
 def test_a_fleet_without_secrets_is_as_it_was() -> None:
     fleet = Fleet()
-    assert fleet.annotations.keys() == {PATIENCE}
-    assert fleet.pod_annotations.keys() == {"agent-infra/config-hash"}
-    assert fleet.sources == [{"configMapRef": {"name": "support-config"}}]
+    assert fleet.annotations.keys() == PULUMIS
+    assert fleet.pod_annotations == {}
+    assert fleet.sources == []

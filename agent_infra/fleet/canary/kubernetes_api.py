@@ -69,6 +69,60 @@ class KubernetesCluster:
                 "`kubeconfig`, or have `kubectl get pods` work where `up` runs"
             ) from None
 
+    @classmethod
+    def by_context(
+        cls, namespace: str, *, context: str | None, cluster: str | None, region: str | None
+    ) -> KubernetesCluster:
+        """By a context of the kubeconfig that `kubectl` uses: the named one, or the current one.
+
+        The current one may be of another environment: it has to name the cluster somewhere.
+
+        Raises:
+            ClusterError: it does not, it cannot be used, or the package that it takes is missing.
+        """
+        try:
+            from kubernetes import config as untyped
+        except ImportError:
+            raise ClusterError(
+                "the cluster is asked by the package `kubernetes`, which is not installed: "
+                "pip install 'agent-infra[canary]'"
+            ) from None
+        config: Any = untyped
+        way = f"`aws eks update-kubeconfig --name {cluster} --region {region}`" if cluster else "`--context`"
+        try:
+            said = config.list_kube_config_contexts()[1]
+            if context is None and cluster and cluster not in json.dumps(said):
+                raise ClusterError(
+                    f"kubectl's current context {said['name']!r} does not name the cluster {cluster!r}, and "
+                    f"nothing was asked of it; get one by {way}, or name one by --context"
+                )
+            return cls(namespace, config.new_client_from_config(context=context))
+        except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
+            # Its own words could repeat the kubeconfig.
+            raise ClusterError(
+                f"kubectl's kubeconfig cannot be used ({type(error).__name__}): get one by {way}, until "
+                "`kubectl get pods` works here"
+            ) from None
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """As the API server has it."""
+        found: dict[str, Any] = self._ask(self._apps.read_namespaced_deployment, name, self._namespace)
+        return found
+
+    def replica_sets(self, deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Those that a Deployment's selector finds."""
+        labels = deployment["spec"]["selector"]["matchLabels"].items()
+        found: list[dict[str, Any]] = self._ask(
+            self._apps.list_namespaced_replica_set,
+            self._namespace,
+            label_selector=",".join(f"{name}={value}" for name, value in labels),
+        )["items"]
+        return found
+
+    def patch(self, deployment: str, operations: list[dict[str, Any]]) -> None:
+        """By a JSON patch."""
+        self._ask(self._apps.patch_namespaced_deployment, deployment, self._namespace, operations)
+
     def scale(self, deployment: str, replicas: int) -> None:
         body = {"spec": {"replicas": replicas}}
         try:

@@ -16,45 +16,6 @@ REVISION = "agent-infra/revision"
 TRACK = "agent-infra/track"
 
 
-def with_own_settings(manifest: Manifest, names: Names, values: Mapping[str, Any]) -> Manifest:
-    """The Deployment with the fleet's settings in its pods' template, and not in a ConfigMap.
-
-    A ConfigMap is changed in place: a pod of the old revision that is started anew, or added by the
-    autoscaler, would take the new revision's settings. In the template each revision has its own, and
-    going back to a revision brings its settings back too.
-    """
-    spec = manifest["spec"]["template"]["spec"]
-    held = {
-        part: [_with_variables(container, names, values) for container in spec[part]]
-        for part in ("initContainers", "containers")
-        if part in spec
-    }
-    return _with_template(manifest, {"spec": {**spec, **held}})
-
-
-def _with_variables(container: Mapping[str, Any], names: Names, values: Mapping[str, Any]) -> dict[str, Any]:
-    ours = {"configMapRef": {"name": names.config}}
-    sources = [source for source in container.get("envFrom", ()) if source != ours]
-    if len(sources) == len(container.get("envFrom", ())):
-        return dict(container)  # a container of somebody else's
-    said = list(container.get("env", ()))
-    theirs = {entry["name"] for entry in said}
-    env = [
-        {"name": name, "value": _literal(value)}
-        for name, value in sorted(values.items())
-        if name not in theirs
-    ]
-    rest = {key: value for key, value in container.items() if key not in {"envFrom", "env"}}
-    return {**rest, **({"envFrom": sources} if sources else {}), "env": [*env, *said]}
-
-
-def _literal(value: Any) -> Any:
-    """A value in which `$(NAME)` stays what it is, as in a ConfigMap."""
-    if isinstance(value, pulumi.Output):
-        return value.apply(_literal)
-    return str(value).replace("$(", "$$(")
-
-
 def revision(manifests: Sequence[Manifest]) -> pulumi.Output[str]:
     """Changes whenever the pods of any kind do; not with a number of replicas or the Deployments' labels."""
     templates = [manifest["spec"]["template"] for manifest in manifests]
@@ -96,8 +57,8 @@ def canary(manifest: Manifest, names: Names, kind: ComponentKind, revision: Any)
             },
         },
     }
-    # `up` scales it behind Pulumi's back: the field has another owner then. At rest nothing gets ready.
-    waits = {"pulumi.com/patchForce": "true", "pulumi.com/skipAwait": "true"}
+    # At rest nothing gets ready.
+    waits = {"pulumi.com/skipAwait": "true"}
     return _tracked(_annotated(made, {REVISION: revision, **waits}), "canary")
 
 

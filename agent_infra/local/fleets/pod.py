@@ -26,6 +26,8 @@ _WITHOUT_TLS = (
     (re.compile(r"\bsslmode=(require|verify-ca|verify-full)\b"), "sslmode=disable"),
 )
 _RELOADED_WITH = "secret.reloader.stakater.com/reload"
+#: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/.
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _POD_ADDRESS = "127.0.0.1"
 _FROM_THE_MACHINE = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -189,10 +191,20 @@ def _variables(
         value = entry.get("value")
         if value is None and (source := entry.get("valueFrom")):
             value = _referred(source, deployment, manifests)
+        elif value is not None:
+            value = _expanded(str(value), values)
         if value is not None:
             values[entry["name"]] = str(value)
     plain = {name: _without_tls(value) for name, value in values.items()}
     return {**_node_variables(), **identity, **plain}
+
+
+def _expanded(value: str, values: Mapping[str, str]) -> str:
+    """As the kubelet does: `$(NAME)` is a variable that was said before, `$$` a dollar, all else itself."""
+    return _REFERENCE.sub(
+        lambda found: "$" if found[1] is None else values.get(found[1], found[0]),
+        value,
+    )
 
 
 def _node_variables() -> dict[str, str]:
