@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import sys
 from collections.abc import Sequence
@@ -51,8 +52,6 @@ def _run(role: str, settings: Settings) -> int:
         if role == "migrate":
             run(settings)
         elif role == "evaluate":
-            import asyncio
-
             from agent_app import evaluation
 
             cases = evaluation.read()
