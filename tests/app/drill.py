@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
@@ -145,6 +145,10 @@ class Drill:
             assert step == "effect", key
             by_task[id] += times
         return by_task
+
+    def steps_kept(self, ids: Sequence[str]) -> int:
+        told = self.rows("select count(*) from task_steps where task_id::text = any(%s)", list(ids))
+        return int(told[0][0])
 
     def statuses(self) -> Counter[str]:
         return Counter(dict(self.rows("select status, count(*) from tasks group by status")))

@@ -53,9 +53,9 @@ def test_a_worker_that_must_stop_at_once_hands_its_tasks_back_and_no_try_counts(
         worker.running.send_signal(signal.SIGTERM)
         worker.running.wait(60)
     hasty = fleet.start("work", AGENT_APP_DRAIN_SECONDS="0")
-    ids = submit(fleet, 8, seconds=5)
+    ids = submit(fleet, 8, seconds=15)
     # Each has had its effect, and the step is kept.
-    until(lambda: fleet.rows("select count(*) from task_steps") == [(8,)], what="tasks in their wait")
+    until(lambda: fleet.steps_kept(ids) == len(ids), what="tasks in their wait")
     hasty.running.send_signal(signal.SIGTERM)
     assert hasty.running.wait(60) == 0
     assert {state[2] for state in states(fleet, ids).values()} == {0}
