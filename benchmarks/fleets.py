@@ -144,7 +144,7 @@ def main() -> None:
     imports: dict[str, list[float]] = {name: [] for name in _IMPORTS}
     for turn in range(rounds):
         for count in NUMBERS:
-            grown[count].append(_in_its_own_process("library", count)[0] / count * 1000)
+            grown[count].append(_in_its_own_process("library", count)[1] / count * 1000)
         found = {}
         for way in ("library", "hand") if turn % 2 else ("hand", "library"):
             found[way] = _in_its_own_process(way, COMPARED)
@@ -155,7 +155,7 @@ def main() -> None:
     of_sdks = [ours / sdks for ours, sdks in zip(imports["agent_infra"], imports["the SDKs"], strict=True)]
     growth = {str(count): results.spread(each) for count, each in grown.items()}
     for count, each in growth.items():
-        print(f"{count:>4} fleets: {results.shown(each)} ms each")
+        print(f"{count:>4} fleets: {results.shown(each)} ms of CPU time each")
     print(f"against hand-written: {results.shown(results.spread(ratios))} of its time")
     print(f"                      {results.shown(results.spread(cpu_ratios))} of its CPU time")
     for name, each in imports.items():
@@ -166,7 +166,7 @@ def main() -> None:
         {
             "rounds": rounds,
             "resources of a fleet": resources,
-            "ms for each fleet, by their number": growth,
+            "ms of CPU time for each fleet, by their number": growth,
             "against hand-written": results.spread(ratios),
             "against hand-written, CPU time": results.spread(cpu_ratios),
             "import, s of CPU time": {name: results.spread(each) for name, each in imports.items()},
