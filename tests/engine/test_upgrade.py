@@ -26,6 +26,12 @@ HOLDS_NOTHING = {
     "kubernetes:core/v1:ConfigMap",
 }
 
+#: Workers scale by their queue now: where one of the first was, there is one of the second by the same name.
+SCALED_BY = (
+    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+    "kubernetes:keda.sh/v1alpha1:ScaledObject",
+)
+
 
 def previous_project(to: Path) -> Project:
     """A project whose program runs with the previous release's components and settings."""
@@ -79,9 +85,11 @@ def test_an_upgrade_from_the_previous_release_replaces_nothing_that_holds_data(
         steps = Steps()
         environment.up(listener=steps)
         lost = {step for step in steps.types() if step[0] not in {"create", "update"}}
-        assert {kind for _op, kind in lost} <= HOLDS_NOTHING, sorted(lost)
+        assert {kind for _op, kind in lost} <= {*HOLDS_NOTHING, SCALED_BY[0]}, sorted(lost)
         after = ids(environment)
-        kept = {key: id for key, id in before.items() if key[0] not in HOLDS_NOTHING}
+        succeeded = {key for key in before.keys() - after.keys() if key[0] == SCALED_BY[0]}
+        assert all((SCALED_BY[1], name) in after and name.endswith("-worker") for _kind, name in succeeded)
+        kept = {key: id for key, id in before.items() if key[0] not in HOLDS_NOTHING and key not in succeeded}
         assert {key: after.get(key) for key in kept} == kept
         assert keys in after
         assert environment.up().changed == 0
