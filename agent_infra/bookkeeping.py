@@ -24,10 +24,12 @@ _COLLECT_AFTER = (100_000, 20, 100)
 
 
 class _Outstanding:
-    """What the SDK uses of a deque, with a removal that does not search."""
+    """What the SDK uses of its deque: a removal that does not search, and one task that stands for all."""
 
     def __init__(self, futures: Iterable[Any]) -> None:
         self._futures: dict[Any, None] = dict.fromkeys(futures)
+        self._threshold = gc.get_threshold()
+        gc.set_threshold(*_COLLECT_AFTER)
 
     def append(self, future: Any) -> None:
         self._futures[future] = None
@@ -42,37 +44,31 @@ class _Outstanding:
             raise ValueError("not outstanding") from None
 
     def clear(self) -> None:
-        self._futures.clear()
+        self._futures = {}
 
     def __len__(self) -> int:
         return len(self._futures)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(list(self._futures))
+        """The SDK takes what there is, clears, and waits for the first of it."""
+        return iter([asyncio.ensure_future(self._known(self._futures))] if self._futures else [])
+
+    async def _known(self, futures: dict[Any, None]) -> None:
+        """Until all of them are known, or one failed, whose error it raises."""
+        try:
+            while pending := [future for future in futures if not future.done()]:
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+                for future in done:
+                    await future
+            for future in list(futures):
+                await future
+        finally:
+            gc.set_threshold(*self._threshold)
 
 
 def keep_linear() -> None:
     """Once in each program, from its first component on; nothing where the SDK keeps its books otherwise."""
     ambient: Any = settings.SETTINGS
-    manager: Any = getattr(ambient, "rpc_manager", None)
-    known = type(getattr(ambient, "outputs", None)) is deque and isinstance(
-        getattr(manager, "rpcs", None), list
-    )
-    if not known:
-        return
-    with ambient.lock:
-        ambient.outputs = _Outstanding(ambient.outputs)
-    # It waits for what this stands for before it looks at each Output.
-    manager.rpcs.append(asyncio.ensure_future(_all_known(ambient, gc.get_threshold())))
-    gc.set_threshold(*_COLLECT_AFTER)
-
-
-async def _all_known(ambient: Any, threshold: tuple[int, int, int]) -> None:
-    """Until every `Output` is known or one failed, which whoever waits for them raises."""
-    try:
-        while pending := [future for future in ambient.outputs if not future.done()]:
-            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
-            if any(future.cancelled() or future.exception() for future in done):
-                return
-    finally:
-        gc.set_threshold(*threshold)
+    if type(getattr(ambient, "outputs", None)) is deque:
+        with ambient.lock:
+            ambient.outputs = _Outstanding(ambient.outputs)

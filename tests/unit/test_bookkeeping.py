@@ -118,6 +118,7 @@ def test_the_garbage_collector_is_left_as_it_was() -> None:
 
     def program() -> None:
         keep_linear()
+        pulumi.Output.from_input(later(1))
         assert gc.get_threshold() != before
 
     run(program)
