@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from agent_infra.component import shaped
+from agent_infra.component import MaybeOutput, shaped
+from agent_infra.outputs import computed
 
 #: AWS takes aliases as well, but an IAM statement that lets a client decrypt needs the key's own ARN.
 KmsKeyArn = Annotated[
@@ -29,3 +30,8 @@ ClusterArn = Annotated[
         "an EKS cluster's ARN such as arn:aws:eks:eu-central-1:123456789012:cluster/agents",
     ),
 ]
+
+
+def part_of_arn(arn: MaybeOutput[str], index: int) -> MaybeOutput[str]:
+    """`arn:<1: partition>:<2: service>:<3: region>:<4: account>:<5: what it is>`."""
+    return computed(arn, lambda known: str(known).split(":")[index])

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import pulumi
-
 from agent_infra.fleet.canary.drive import evaluation
 from agent_infra.fleet.canary.jobs import job_like
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest
 from agent_infra.fleet.rollout_args import Analysis, Rollout
+from agent_infra.outputs import computed
 
 #: The apiVersion and kind of what holds the pods, for an autoscaler.
 TARGET: Final = ("argoproj.io/v1alpha1", "Rollout")
@@ -134,9 +133,7 @@ def _placed(query: str, names: Names, kind: ComponentKind) -> Any:
             found = found.replace(f"<{which}>", f'namespace="{namespace}",{pod}')
         return found
 
-    if isinstance(names.namespace, pulumi.Output):
-        return names.namespace.apply(place)
-    return place(str(names.namespace))
+    return computed(names.namespace, place)
 
 
 def _sum(metric: str, which: str, more: str = "", by: str = "") -> str:

@@ -14,6 +14,7 @@ import pulumi
 
 from agent_infra.fleet.fleet_contract import CONTAINER
 from agent_infra.fleet.objects import Manifest
+from agent_infra.outputs import computed
 
 ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
 #: Where a worker finds its pod's name, namespace, token and the API server's authority.
@@ -83,8 +84,9 @@ def policy(name: Any, service_accounts: Sequence[str], *, namespace: Any, labels
     A token that the kubelet gives a pod names the pod, and so does who asks with it
     (`authentication.kubernetes.io/pod-name`). Others' requests are no matter of the policy.
     """
-    users = pulumi.Output.from_input(namespace).apply(
-        lambda known: ", ".join(f"'system:serviceaccount:{known}:{account}'" for account in service_accounts)
+    users = computed(
+        namespace,
+        lambda known: ", ".join(f"'system:serviceaccount:{known}:{account}'" for account in service_accounts),
     )
     return {
         "apiVersion": _ADMISSION,

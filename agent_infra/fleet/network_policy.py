@@ -7,12 +7,11 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import pulumi
-
 from agent_infra.fleet.args import AgentFleetArgs
 from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.network_args import EgressRule, NetworkRules
 from agent_infra.fleet.objects import Manifest
+from agent_infra.outputs import computed
 
 _HTTPS = 443
 _DEFAULT_PORTS = {
@@ -97,9 +96,7 @@ def _clients(args: AgentFleetArgs, rules: NetworkRules) -> list[dict[str, Any]]:
 def _egress(args: AgentFleetArgs, rules: NetworkRules, kind: ComponentKind, values: Mapping[str, Any]) -> Any:
     """Whom pods may connect to. Ports that only the update will know keep the whole an `Output`."""
     addresses = [value for name, value in values.items() if name.endswith(_ADDRESSES)]
-    if any(isinstance(value, pulumi.Output) for value in addresses):
-        return pulumi.Output.all(*addresses).apply(lambda known: _egress_rules(args, rules, kind, known))
-    return _egress_rules(args, rules, kind, addresses)
+    return computed(addresses, lambda known: _egress_rules(args, rules, kind, known))
 
 
 def _egress_rules(

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from pydantic import TypeAdapter, ValidationError, model_validator
 
 from agent_infra.aws import policies
-from agent_infra.aws.arns import ClusterArn, KmsKeyArn, OidcProviderArn
+from agent_infra.aws.arns import ClusterArn, KmsKeyArn, OidcProviderArn, part_of_arn
 from agent_infra.aws.trust import pod_identity_trust, web_identity_trust
 from agent_infra.component import Args, ArgsError, Component, MaybeOutput, Problem
 from agent_infra.fleet import access
@@ -22,7 +22,6 @@ from agent_infra.fleet.connections import (
     QueueConnection,
 )
 from agent_infra.fleet.options import FleetName
-from agent_infra.outputs import computed
 
 
 class _Identified(access.Access, Protocol):
@@ -190,7 +189,7 @@ def _trust(component: Component, args: _Identified, service_account: MaybeOutput
         )
     arn = _cluster_arn(component, args)
     return pod_identity_trust(
-        account=computed(arn, lambda arn: str(arn).split(":")[4]),
+        account=part_of_arn(arn, 4),
         cluster={"eks-cluster-arn": arn},
         namespace=args.namespace,
         service_account=service_account,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pulumi
-
+from agent_infra.aws.arns import part_of_arn
 from agent_infra.aws.keda_access import KedaAccess, Prometheus
 from agent_infra.component import MaybeOutput
 from agent_infra.fleet.args import AgentFleetArgs
@@ -20,6 +19,7 @@ from agent_infra.fleet.names import ComponentKind, Names
 from agent_infra.fleet.objects import Manifest
 from agent_infra.fleet.scaling_behavior import behavior
 from agent_infra.fleet.scaling_plan import Plan, has_sidecars
+from agent_infra.outputs import computed
 
 _VERSION = "keda.sh/v1alpha1"
 #: SQS tells CloudWatch once a minute; the newest of the last three is taken.
@@ -121,7 +121,7 @@ def _queue_depth(queue: QueueConnection, decided: Plan, keda: KedaAccess, owner:
             queueURL=queue.url,
             queueLength=str(decided.queue_depth),
             activationQueueLength="0",
-            awsRegion=_part_of_arn(queue.arn, 3),
+            awsRegion=part_of_arn(queue.arn, 3),
             scaleOnInFlight="true",
             scaleOnDelayed="true" if decided.replicas.count_delayed else "false",
         ),
@@ -137,7 +137,7 @@ def _queue_age(queue: QueueConnection, seconds: int, keda: KedaAccess, owner: st
         namespace="AWS/SQS",
         metricName="ApproximateAgeOfOldestMessage",
         dimensionName="QueueName",
-        dimensionValue=_part_of_arn(queue.arn, 5),
+        dimensionValue=part_of_arn(queue.arn, 5),
         targetMetricValue=str(seconds),
         activationTargetMetricValue="0",
         # SQS says nothing of a queue that is not used.
@@ -145,7 +145,7 @@ def _queue_age(queue: QueueConnection, seconds: int, keda: KedaAccess, owner: st
         metricStat="Maximum",
         metricStatPeriod=str(_METRIC_PERIOD_SECONDS),
         metricCollectionTime=str(_METRIC_SECONDS),
-        awsRegion=_part_of_arn(queue.arn, 3),
+        awsRegion=part_of_arn(queue.arn, 3),
     )
     # CloudWatch is paid by the question, and has a new answer once a minute.
     return _as_reader(keda, owner, {**trigger, "useCachedMetrics": True})
@@ -212,19 +212,11 @@ def _prometheus(
 def _in_flight(names: Names, kind: ComponentKind) -> MaybeOutput[str]:
     """The requests in flight in one Deployment's pods, which are called by it and two parts more."""
     pods = f'pod=~"{names.of(kind)}-[^-]+-[^-]+"'
-    if isinstance(names.namespace, pulumi.Output):
-        return pulumi.Output.concat(
-            'sum(agent_app_http_requests_in_flight{namespace="', names.namespace, f'",{pods}}})'
-        )
-    return f'sum(agent_app_http_requests_in_flight{{namespace="{names.namespace}",{pods}}})'
+    return computed(
+        names.namespace,
+        lambda namespace: f'sum(agent_app_http_requests_in_flight{{namespace="{namespace}",{pods}}})',
+    )
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _part_of_arn(arn: MaybeOutput[str], index: int) -> MaybeOutput[str]:
-    """`arn:aws:sqs:<3: region>:<account>:<5: name>`."""
-    if isinstance(arn, pulumi.Output):
-        return arn.apply(lambda known: known.split(":")[index])
-    return arn.split(":")[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.stack import run_pulumi_func
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -205,9 +207,9 @@ def record(program: Callable[[], Any], *, stack: str = "test", preview: bool = F
     async def run() -> Any:
         mocks.set_mocks(recorder, project="agent-infra", stack=stack, preview=preview, monitor=monitor)
         settings.SETTINGS.rpc_manager.clear()
-        settings.SETTINGS.outputs.clear()
+        settings.SETTINGS.outputs = deque()
         try:
-            await _run(lambda: returned.append(program()))
+            await run_pulumi_func(lambda: returned.append(program()))
             return await pulumi.Output.from_input(returned[0]).future() if returned else None
         finally:
             # What a failed program leaves behind waits for resources that never come.
@@ -216,25 +218,6 @@ def record(program: Callable[[], Any], *, stack: str = "test", preview: bool = F
     with asyncio.Runner() as runner:
         result = runner.run(run())
     return Recorded(monitor.recorded, recorder.calls, result)
-
-
-async def _run(program: Callable[[], None]) -> None:
-    """As the SDK's `run_pulumi_func`, whose waiting for outputs takes the square of their number."""
-    program()
-    manager = settings._get_rpc_manager()
-    while manager.rpcs or settings.SETTINGS.outputs:
-        while manager.rpcs:
-            await asyncio.sleep(0)
-            await manager.rpcs.pop()
-        if manager.unhandled_exception is not None:
-            raise manager.unhandled_exception
-        outputs = list(settings.SETTINGS.outputs)
-        settings.SETTINGS.outputs.clear()
-        if outputs:
-            done, rest = await asyncio.wait(outputs, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                await task
-            settings.SETTINGS.outputs.extend(rest)
 
 
 async def _end_others() -> None:

@@ -25,6 +25,17 @@ _MOST_ASKED: Final = 20
 _LONGEST_PAGE: Final = 8 * 1024 * 1024
 
 
+def _config(who: str) -> Any:
+    """The client's reader of kubeconfigs; the package is an extra."""
+    try:
+        from kubernetes import config
+    except ImportError:
+        raise ClusterError(
+            f"{who} by the package `kubernetes`, which is not installed: pip install 'agent-infra[canary]'"
+        ) from None
+    return config
+
+
 class KubernetesCluster:
     """Speaks with the API server as whoever the kubeconfig says.
 
@@ -47,14 +58,7 @@ class KubernetesCluster:
         Raises:
             ClusterError: there is no such thing, or the package that it takes is missing.
         """
-        try:
-            from kubernetes import config as untyped
-        except ImportError:
-            raise ClusterError(
-                "a canary asks the cluster by the package `kubernetes`, which is not installed: "
-                "pip install 'agent-infra[canary]'"
-            ) from None
-        config: Any = untyped
+        config = _config("a canary asks the cluster")
         try:
             if file := os.environ.get(KUBECONFIG):
                 return cls(namespace, config.new_client_from_config(config_file=file))
@@ -80,14 +84,7 @@ class KubernetesCluster:
         Raises:
             ClusterError: it does not, it cannot be used, or the package that it takes is missing.
         """
-        try:
-            from kubernetes import config as untyped
-        except ImportError:
-            raise ClusterError(
-                "the cluster is asked by the package `kubernetes`, which is not installed: "
-                "pip install 'agent-infra[canary]'"
-            ) from None
-        config: Any = untyped
+        config = _config("the cluster is asked")
         way = f"`aws eks update-kubeconfig --name {cluster} --region {region}`" if cluster else "`--context`"
         try:
             said = config.list_kube_config_contexts()[1]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from agent_infra.local.standins.kubernetes.custom_shapes import (
     FLAG,
+    NAME,
     TEXT,
     count,
     list_of,
@@ -19,7 +20,6 @@ from agent_infra.local.standins.kubernetes.custom_shapes import (
     texts,
 )
 
-_NAME: Final = {"type": "string", "minLength": 1}
 _OBJECT: Final = {"type": "object"}
 _SHARE: Final = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+%$"}]}
 _DURATION: Final = {"type": "string", "pattern": r"^\d+[smh]$"}
@@ -27,13 +27,13 @@ _object = functools.partial(object_of, owner="Argo Rollouts")
 
 _ARGUMENT: Final = _object(
     "name",
-    name=_NAME,
+    name=NAME,
     value=TEXT,
     valueFrom=_object("podTemplateHashValue", podTemplateHashValue=one_of("Latest", "Stable")),
 )
 _ANALYSIS: Final = _object(
     "templates",
-    templates=list_of(_object("templateName", templateName=_NAME), least=1),
+    templates=list_of(_object("templateName", templateName=NAME), least=1),
     args=list_of(_ARGUMENT),
 )
 _STEP: Final = {
@@ -73,13 +73,13 @@ _JOB: Final = _object(
 _METRIC: Final = _object(
     "name",
     "provider",
-    name=_NAME,
+    name=NAME,
     initialDelay=_DURATION,
     interval=_DURATION,
-    successCondition=_NAME,
+    successCondition=NAME,
     failureLimit=count(0),
     provider={
-        **_object(prometheus=_object("address", "query", address=_NAME, query=_NAME), job=_JOB),
+        **_object(prometheus=_object("address", "query", address=NAME, query=NAME), job=_JOB),
         "minProperties": 1,
         "maxProperties": 1,
     },

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from agent_infra.local.standins.kubernetes.custom_shapes import (
     FLAG,
+    NAME,
     TEXT,
     count,
     list_of,
@@ -19,7 +20,6 @@ from agent_infra.local.standins.kubernetes.custom_shapes import (
     texts,
 )
 
-_NAME: Final = {"type": "string", "minLength": 1}
 _object = functools.partial(object_of, owner="KEDA")
 
 
@@ -42,19 +42,19 @@ _RULES: Final = _object(
 _TRIGGER: Final = _object(
     "type",
     "metadata",
-    type=_NAME,
+    type=NAME,
     name=TEXT,
     metricType=one_of("AverageValue", "Value", "Utilization"),
     metadata=texts(),
     useCachedMetrics=FLAG,
     authenticationRef=_object(
-        "name", name=_NAME, kind=one_of("TriggerAuthentication", "ClusterTriggerAuthentication")
+        "name", name=NAME, kind=one_of("TriggerAuthentication", "ClusterTriggerAuthentication")
     ),
 )
 _SCALED_OBJECT: Final = _object(
     "scaleTargetRef",
     "triggers",
-    scaleTargetRef=_object("name", name=_NAME, apiVersion=TEXT, kind=TEXT, envSourceContainerName=TEXT),
+    scaleTargetRef=_object("name", name=NAME, apiVersion=TEXT, kind=TEXT, envSourceContainerName=TEXT),
     pollingInterval=count(1),
     cooldownPeriod=count(0),
     initialCooldownPeriod=count(0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 TEXT: Final = {"type": "string"}
+NAME: Final = {"type": "string", "minLength": 1}
 FLAG: Final = {"type": "boolean"}
 
 
