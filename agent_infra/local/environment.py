@@ -102,6 +102,11 @@ class LocalEnvironment:
         return self.root / "scales.json"
 
     @property
+    def cluster_dir(self) -> Path:
+        """The control plane of a simulated cluster: see `agent_infra.local.cluster`."""
+        return self.root / "cluster"
+
+    @property
     def bin_dir(self) -> Path:
         """The provider stand-ins' executables, first on the engine's PATH."""
         return self.root / "bin"
