@@ -107,6 +107,11 @@ class LocalEnvironment:
         return self.root / "cluster"
 
     @property
+    def pods_dir(self) -> Path:
+        """What pods of the simulated cluster mount, a directory each: see `agent_infra.local.kubelet`."""
+        return self.root / "pods"
+
+    @property
     def bin_dir(self) -> Path:
         """The provider stand-ins' executables, first on the engine's PATH."""
         return self.root / "bin"

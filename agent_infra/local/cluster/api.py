@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import urllib3
+import httpx
 
 from agent_infra.local.environment import LocalError
 
@@ -34,14 +34,13 @@ class Api:
         context = ssl.create_default_context(cafile=str(authority))
         context.load_cert_chain(certificate, key)
         self._server = server
-        self._pool = urllib3.PoolManager(
-            ssl_context=context, maxsize=16, retries=False, timeout=urllib3.Timeout(total=_SECONDS)
-        )
+        # A proxy that the user has set is not for this machine's own addresses.
+        self._client = httpx.Client(base_url=server, verify=context, timeout=_SECONDS, trust_env=False)
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        self._pool.clear()
+        self._client.close()
 
     def get(self, path: str) -> Manifest:
         """
@@ -90,17 +89,17 @@ class Api:
             headers["Content-Type"] = "application/apply-patch+yaml"
             body = json.dumps(content).encode()
         try:
-            answer = self._pool.request(method, self._server + path, body=body, headers=headers)
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._client.request(method, path, content=body, headers=headers)
+        except httpx.HTTPError as error:
             raise ApiError(f"The API server at {self._server} does not answer: {error}") from None
         found: Manifest
         try:
-            found = json.loads(answer.data)
+            found = answer.json()
         except ValueError:
-            found = {"message": answer.data.decode(errors="replace")[:500]}
-        if answer.status >= 400:
+            found = {"message": answer.text[:500]}
+        if answer.status_code >= 400:
             place = path.partition("?")[0]
-            raise ApiError(f"{method} {place}: {found.get('message', answer.status)}", answer.status)
+            raise ApiError(f"{method} {place}: {found.get('message', answer.status_code)}", answer.status_code)
         return found
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from agent_infra.local.cluster import certificates, plan, programs, states
+from agent_infra.local import tools
+from agent_infra.local.cluster import certificates, plan, states
 from agent_infra.local.cluster.options import ClusterOptions, Places
 from agent_infra.local.cluster.states import ClusterStatus, PartState, PartStatus
 from agent_infra.local.environment import LocalEnvironment, LocalError, plainly
@@ -54,7 +55,7 @@ def start(
     with plainly(environment.root), _held(environment, say):
         before = _last(environment)
         wanted = options or (before[0] if before else ClusterOptions())
-        found = programs.ensure(say, argo=wanted.argo)
+        found = tools.ensure_cluster(say, argo=wanted.argo)
         running = _supervisor(environment)
         if running is not None and before != (wanted, found):
             say("Ending the cluster, to start it with other options", 5)
@@ -125,7 +126,7 @@ def kubeconfig(environment: LocalEnvironment) -> Path:
     return file
 
 
-def _last(environment: LocalEnvironment) -> tuple[ClusterOptions, plan.Programs] | None:
+def _last(environment: LocalEnvironment) -> tuple[ClusterOptions, tools.ClusterTools] | None:
     try:
         return plan.read(environment)
     except LocalError:

@@ -11,25 +11,9 @@ from pydantic import ValidationError
 
 from agent_infra.local.cluster.options import ClusterOptions, Places
 from agent_infra.local.environment import LocalEnvironment, LocalError, write_private
+from agent_infra.local.tools import ClusterTools
 
 HOST = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Programs:
-    """Where the programs are."""
-
-    etcd: Path
-    kube_apiserver: Path
-    kube_controller_manager: Path
-    kube_scheduler: Path
-    kwok: Path
-    keda_operator: Path
-    keda_adapter: Path
-    metrics_server: Path
-    crds: Path
-    """A directory with the definitions that KEDA, kwok and others need."""
-    rollouts_controller: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +22,7 @@ class Plan:
 
     environment: LocalEnvironment
     places: Places
-    programs: Programs
+    programs: ClusterTools
     options: ClusterOptions
     ports: Mapping[str, int]
 
@@ -54,7 +38,7 @@ class Plan:
         return self.url("kube-apiserver")
 
 
-def write(environment: LocalEnvironment, options: ClusterOptions, programs: Programs) -> None:
+def write(environment: LocalEnvironment, options: ClusterOptions, programs: ClusterTools) -> None:
     """Writes down what was asked for, for the supervisor."""
     found = {field.name: getattr(programs, field.name) for field in fields(programs)}
     content = {
@@ -64,7 +48,7 @@ def write(environment: LocalEnvironment, options: ClusterOptions, programs: Prog
     write_private(Places(environment.cluster_dir).plan, json.dumps(content, indent=1))
 
 
-def read(environment: LocalEnvironment) -> tuple[ClusterOptions, Programs]:
+def read(environment: LocalEnvironment) -> tuple[ClusterOptions, ClusterTools]:
     """What was asked for last.
 
     Raises:
@@ -74,7 +58,7 @@ def read(environment: LocalEnvironment) -> tuple[ClusterOptions, Programs]:
     try:
         content = json.loads(file.read_text())
         paths = {str(name): Path(path) for name, path in content["programs"].items()}
-        return ClusterOptions(**content["options"]), Programs(**paths)
+        return ClusterOptions(**content["options"]), ClusterTools(**paths)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise LocalError(
             f"{file} does not say what the cluster is made of ({type(error).__name__}): "

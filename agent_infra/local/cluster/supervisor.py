@@ -14,11 +14,12 @@ import psutil
 from agent_infra.local.cluster import bootstrap, kubeconfigs, states
 from agent_infra.local.cluster.options import ClusterOptions, Places
 from agent_infra.local.cluster.parts import OBJECTS, Part, authentication, kwok_configuration
-from agent_infra.local.cluster.plan import Plan, Programs
+from agent_infra.local.cluster.plan import Plan
 from agent_infra.local.cluster.ports import Ports
 from agent_infra.local.cluster.running import Running
 from agent_infra.local.cluster.states import ClusterStatus
 from agent_infra.local.environment import LocalEnvironment, LocalError, write_private
+from agent_infra.local.tools import ClusterTools
 
 _WRITE_SECONDS = 0.1
 _AGAIN_SECONDS = 1.0
@@ -42,7 +43,7 @@ class Supervisor:
         environment: LocalEnvironment,
         parts: Sequence[Part],
         options: ClusterOptions,
-        programs: Programs,
+        programs: ClusterTools,
         work: Work | None = None,
     ) -> None:
         self._environment = environment
