@@ -98,8 +98,8 @@ class Api:
         except ValueError:
             found = {"message": answer.text[:500]}
         if answer.status_code >= 400:
-            place = path.partition("?")[0]
-            raise ApiError(f"{method} {place}: {found.get('message', answer.status_code)}", answer.status_code)
+            said = found.get("message", answer.status_code)
+            raise ApiError(f"{method} {path.partition('?')[0]}: {said}", answer.status_code)
         return found
 
 

@@ -51,7 +51,7 @@ def _service(name: str, namespace: str) -> tuple[str, ...]:
     return tuple(f"{name}{end}" for end in ("", f".{namespace}", f".{namespace}.svc"))
 
 
-#: RBAC gives these users their rights: Kubernetes' own roles to the first ones, objects/rbac.py to the others.
+#: Users have their rights by RBAC: Kubernetes' own roles give them, and those of objects/rbac.py.
 CERTIFICATES: tuple[Certificate, ...] = (
     Certificate("admin", "agent-infra:admin", groups=("system:masters",)),
     Certificate("etcd", "etcd", serves=True, authority="etcd-ca"),

@@ -126,6 +126,12 @@ def kubeconfig(environment: LocalEnvironment) -> Path:
     return file
 
 
+def last_options(environment: LocalEnvironment) -> ClusterOptions:
+    """What was asked for last, or the defaults."""
+    last = _last(environment)
+    return last[0] if last else ClusterOptions()
+
+
 def _last(environment: LocalEnvironment) -> tuple[ClusterOptions, tools.ClusterTools] | None:
     try:
         return plan.read(environment)
@@ -146,7 +152,7 @@ def _end_strays(environment: LocalEnvironment) -> None:
     if not places.run.exists():
         return
     deadline = time.monotonic() + _STRAY_SECONDS
-    while strays := living_in(places.run, lambda process: True):
+    while strays := living_in(places.run, lambda _: True):
         if time.monotonic() > deadline:
             break
         time.sleep(_LOOK_SECONDS)
@@ -163,9 +169,7 @@ def _ready(environment: LocalEnvironment, running: psutil.Process, seconds: floa
         if now.pid == running.pid and now.ready:
             return status(environment)
         if identity.process() is None:
-            raise LocalError(
-                f"The cluster's supervisor ended. {last_words(places.logs / 'supervisor.log')}"
-            )
+            raise LocalError(f"The cluster's supervisor ended. {last_words(places.logs / 'supervisor.log')}")
         if now.pid == running.pid and now.failing:
             part = now.failing[0]
             raise LocalError(f"{part.name} does not start. {part.detail}")

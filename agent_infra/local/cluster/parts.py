@@ -50,6 +50,10 @@ class Probe:
     """With whose it is asked, where it answers nobody else."""
 
 
+def _nothing(_: Plan) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Part:
     """One process."""
@@ -61,7 +65,7 @@ class Part:
     """What must be ready before it starts."""
     ports: tuple[str, ...] = ()
     """Its ports' names; the first is the one that others ask."""
-    variables: Callable[[Plan], Mapping[str, str]] = field(default=lambda plan: {})
+    variables: Callable[[Plan], Mapping[str, str]] = field(default=_nothing)
     stop_seconds: float = 3.0
 
 
@@ -74,7 +78,7 @@ def _http(port: str, path: str) -> Callable[[Plan], Probe]:
 
 
 def _seconds(value: float) -> str:
-    return f"{value}s"
+    return f"{value:g}s"
 
 
 def _etcd(plan: Plan) -> list[str]:

@@ -35,13 +35,13 @@ def _bound(wanted: int) -> socket.socket:
         held = socket.socket()
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if port and _answered(port):
-                raise OSError
             held.bind((HOST, port))
-        except OSError:
+        except OSError:  # another program has it
             held.close()
             continue
-        return held
+        if port == 0 or not _answered(port):
+            return held
+        held.close()
     raise OSError("no port of loopback is free")
 
 

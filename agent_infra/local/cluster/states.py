@@ -78,8 +78,7 @@ def read(file: Path) -> ClusterStatus:
         parts = [PartStatus(**{**part, "state": PartState(part["state"])}) for part in content["parts"]]
         ports = {str(name): int(port) for name, port in content["ports"].items()}
         found = ClusterStatus(**{**content, "parts": parts, "ports": ports})
-        if not isinstance(found.pid, int) or not isinstance(found.created, int | float):
-            raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ClusterStatus()
-    return found
+    valid = isinstance(found.pid, int) and isinstance(found.created, int | float)
+    return found if valid else ClusterStatus()

@@ -65,7 +65,7 @@ class Supervisor:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.stop)
         for directory in (self._places.run, self._places.logs, self._places.etcd):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self._places.root / "authentication.json", authentication())
@@ -85,6 +85,10 @@ class Supervisor:
             except TimeoutError:
                 continue
         await self._end(tasks)
+
+    def stop(self) -> None:
+        """Makes `run` end the parts and return."""
+        self._stop.set()
 
     async def _prepare(self) -> None:
         """The supervisor's own work, again and again until it is done."""

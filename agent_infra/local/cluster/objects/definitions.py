@@ -12,6 +12,7 @@ from agent_infra.local.cluster.api import Manifest
 from agent_infra.local.environment import LocalError
 from agent_infra.local.standins.kubernetes.kinds import KNOWN_CUSTOM
 
+#: The same as the safe loader, in C where it was built: some megabytes are read.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: What a kind without a definition of its own is served as; the first is what is stored.
 _VERSIONS = ("v1", "v1beta1", "v1alpha1")
@@ -28,9 +29,11 @@ def real(directory: Path) -> list[Manifest]:
     found: list[Manifest] = []
     for file in sorted(directory.rglob("*.y*ml")):
         try:
-            documents = list(yaml.load_all(file.read_text(), Loader=_LOADER))  # noqa: S506 # it is a safe one
+            documents = list(yaml.load_all(file.read_text(), Loader=_LOADER))
         except (OSError, yaml.YAMLError) as error:
-            raise LocalError(f"{file} has no definitions ({error}): `agent-infra tools --ensure` gets it anew.") from None
+            raise LocalError(
+                f"{file} has no definitions ({error}): `agent-infra tools --ensure --cluster` gets it anew."
+            ) from None
         found += [
             document
             for document in documents

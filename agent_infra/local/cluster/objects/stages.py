@@ -219,7 +219,7 @@ def _metrics() -> list[dict[str, Any]]:
         ("cpu_usage_seconds_total", "counter", "CumulativeUsage", "cpu"),
         ("memory_working_set_bytes", "gauge", "Usage", "memory"),
     )
-    levels = (
+    levels: tuple[tuple[str, list[dict[str, Any]], str], ...] = (
         ("container", container, 'pod.{function}("{resource}", container.name)'),
         ("pod", pod, 'pod.{function}("{resource}")'),
         ("node", [], 'node.{function}("{resource}")'),
