@@ -55,8 +55,8 @@ def _keda(name: str, package: str, seconds: float) -> Tool:
     )
 
 
-#: How long builds take was measured on two busy cores in this order, as each uses what was compiled before it,
-#: with the time to fetch the modules (80 s and 3.7 GB in all).
+#: How long builds take was measured on two busy cores in this order, as each uses what was compiled before
+#: it, with the time to fetch the modules (80 s and 3.7 GB in all).
 TOOLS = (
     Tool(
         "etcd",
