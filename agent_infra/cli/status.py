@@ -13,7 +13,7 @@ from rich.console import Console
 
 from agent_infra.automation import Environment
 from agent_infra.automation.environments import as_text
-from agent_infra.cli.display import table
+from agent_infra.cli.display import mib, table
 from agent_infra.local import fleets, services, tools
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins import aws
@@ -56,7 +56,7 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
             str(service.state),
             str(service.pid or ""),
             str(service.port or ""),
-            _mib(service.memory_bytes),
+            mib(service.memory_bytes),
         )
         for service in running
     ]
@@ -84,15 +84,21 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
 
 def show_tools(*, as_json: bool) -> None:
     """The tools that are found and where from."""
-    found = tools.find()
+    found, cluster = tools.find(), tools.find_cluster()
     if as_json:
-        sys.stdout.write(json.dumps([asdict(tool) for tool in found], default=str) + "\n")
+        listed = [asdict(tool) for tool in [*found, *cluster]]
+        sys.stdout.write(json.dumps(listed, default=str) + "\n")
         return
-    rows = [
-        (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
-        for tool in found
-    ]
-    table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
+    console = Console(highlight=False)
+    for title, some in (
+        ("Tools", found),
+        ("Tools of the simulated cluster, got when it is first used", cluster),
+    ):
+        rows = [
+            (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
+            for tool in some
+        ]
+        table(console, title, ("name", "version", "from", "where"), rows)
 
 
 def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:
@@ -119,7 +125,3 @@ def _grouped(notes: Iterable[NotSimulated]) -> dict[tuple[str, str], list[str]]:
     for note in notes:
         grouped.setdefault((note.type, note.reason), []).extend([note.property] if note.property else [])
     return grouped
-
-
-def _mib(size: int | None) -> str:
-    return f"{size / 2**20:.0f} MiB" if size else ""
