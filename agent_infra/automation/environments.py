@@ -48,13 +48,8 @@ class _Run:
         if isinstance(event, Finished):
             self.changes = event.changes
         if isinstance(event, Diagnostic) and event.severity == "error":
-            self.problems.append(_with_name(event))
+            self.problems.append(event.named)
         self.listener(event)
-
-
-def _with_name(diagnostic: Diagnostic) -> str:
-    name = diagnostic.urn.rsplit("::", 1)[-1] if diagnostic.urn else None
-    return f"{name}: {diagnostic.message}" if name else diagnostic.message
 
 
 @dataclass(frozen=True)
