@@ -30,6 +30,27 @@ def wanted_digest(kubeconfig: Path) -> str:
         raise LocalError(str(error)) from None
 
 
+def generation(kubeconfig: Path) -> str:
+    """Which memory the API server has: another value for one that was begun anew.
+
+    Raises:
+        LocalError: the API server does not answer.
+    """
+    try:
+        return asyncio.run(_generation(kubeconfig))
+    except ApiError as error:
+        raise LocalError(str(error)) from None
+
+
+async def _generation(kubeconfig: Path) -> str:
+    api = Api.open(kubeconfig)
+    try:
+        found = await api.get("/api/v1/namespaces/kube-system")
+    finally:
+        await api.close()
+    return str(found["metadata"]["uid"]) if found else ""
+
+
 async def _wanted(kubeconfig: Path) -> str:
     api = Api.open(kubeconfig)
     try:
