@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.fleets.external_secrets import ExternalSecrets
@@ -44,12 +45,18 @@ class Operators:
 
     async def _keep(self) -> None:
         while True:
-            try:
-                await self._sync()
-                await self._reload()
-            except ApiError:  # the next look finds what is left to do
-                pass
+            with suppress(ApiError):  # the next look finds what is left to do
+                await self.look()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """One look at what is asked for, and what follows from it.
+
+        Raises:
+            ApiError: the API server refuses something, or does not answer.
+        """
+        await self._sync()
+        await self._reload()
 
     async def _sync(self) -> None:
         kinds = (("ExternalSecret", self._externals), ("SecretStore", self._stores))
