@@ -46,6 +46,14 @@ def ensure_tools(listener: Listener) -> Toolset:
         raise AutomationError(str(error)) from None
 
 
+def ensure_cluster_tools(listener: Listener) -> None:
+    """All programs of the simulated cluster, fetched or built where they are missing."""
+    try:
+        tools.ensure_cluster(_reporter(listener), argo=True)
+    except LocalError as error:
+        raise AutomationError(str(error)) from None
+
+
 @contextmanager
 def local_session(
     project: Project,

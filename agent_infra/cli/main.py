@@ -188,16 +188,23 @@ def env(stack: Stack = "local", rehearse: Rehearse = False, project: ProjectDir 
 @app.command()
 def tools(
     ensure: Annotated[bool, typer.Option("--ensure", help="Get the missing ones first.")] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="With --ensure: those of the simulated cluster too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the tools that are found and where from, or how a missing one would be got."""
-    from agent_infra.automation.session import ensure_tools
+    from agent_infra.automation.session import ensure_cluster_tools, ensure_tools
     from agent_infra.cli.status import show_tools
 
     with told(as_json=as_json):
+        if cluster and not ensure:
+            raise typer.BadParameter("it goes with --ensure: add that to get them", param_hint="--cluster")
         if ensure:
             with display.choose(as_json=as_json) as shown:
                 ensure_tools(shown.on_event)
+                if cluster:
+                    ensure_cluster_tools(shown.on_event)
         show_tools(as_json=as_json)
 
 

@@ -84,15 +84,21 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
 
 def show_tools(*, as_json: bool) -> None:
     """The tools that are found and where from."""
-    found = tools.find()
+    found, cluster = tools.find(), tools.find_cluster()
     if as_json:
-        sys.stdout.write(json.dumps([asdict(tool) for tool in found], default=str) + "\n")
+        listed = [asdict(tool) for tool in [*found, *cluster]]
+        sys.stdout.write(json.dumps(listed, default=str) + "\n")
         return
-    rows = [
-        (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
-        for tool in found
-    ]
-    table(Console(highlight=False), "Tools", ("name", "version", "from", "where"), rows)
+    console = Console(highlight=False)
+    for title, some in (
+        ("Tools", found),
+        ("Tools of the simulated cluster, got when it is first used", cluster),
+    ):
+        rows = [
+            (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))
+            for tool in some
+        ]
+        table(console, title, ("name", "version", "from", "where"), rows)
 
 
 def _not_simulated(local: LocalEnvironment) -> Sequence[NotSimulated]:

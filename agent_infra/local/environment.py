@@ -102,6 +102,16 @@ class LocalEnvironment:
         return self.root / "scales.json"
 
     @property
+    def cluster_dir(self) -> Path:
+        """The control plane of a simulated cluster: see `agent_infra.local.cluster`."""
+        return self.root / "cluster"
+
+    @property
+    def pods_dir(self) -> Path:
+        """What pods of the simulated cluster mount, a directory each: see `agent_infra.local.kubelet`."""
+        return self.root / "pods"
+
+    @property
     def bin_dir(self) -> Path:
         """The provider stand-ins' executables, first on the engine's PATH."""
         return self.root / "bin"

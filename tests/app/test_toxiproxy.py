@@ -11,6 +11,7 @@ import httpx
 import pytest
 import redis
 
+from agent_infra.local.tools import acquire
 from tests.app import toxiproxy as toxiproxies
 from tests.app.processes import LOOPBACK, until
 from tests.app.stores import REDIS_PASSWORD, redis_server
@@ -108,25 +109,22 @@ def test_a_toxic_that_is_not_known_is_refused(proxy: Proxy) -> None:
 def test_the_server_is_built_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made = toxiproxies.program()
 
-    def build(*_: object) -> None:
+    def build(*_: object, **__: object) -> None:
         raise AssertionError("it was built again")
 
-    monkeypatch.setattr(toxiproxies, "_build", build)
+    monkeypatch.setattr(acquire, "build", build)
     assert toxiproxies.program() == made
     assert "2.12.0" in str(made)
 
 
 def test_what_cannot_be_built_says_why(tmp_path: Path) -> None:
+    from agent_infra.local.environment import LocalError
     from agent_infra.local.tools.places import Places
-    from agent_infra.local.tools.process import Unavailable
 
     modules = tmp_path / "modules"
     module = modules / "toxiproxy"
     module.mkdir(parents=True)
     (module / "go.mod").write_text("module x\n\ngo 1.25\n\nrequire github.com/Shopify/toxiproxy/v2 v2.12.0\n")
-    for name in ("pulumi", "pulumi-language-python"):
-        (modules / name).mkdir()
-        (modules / name / "go.mod").write_text("module y\n\ngo 1.25\n")
     here = Places.of_this_machine()
-    with pytest.raises(Unavailable, match="go build"):
+    with pytest.raises(LocalError, match="go build"):
         toxiproxies.program(places=Places(cache=tmp_path / "cache", modules=modules, path=here.path))

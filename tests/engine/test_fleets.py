@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -19,6 +20,8 @@ import yaml
 
 from agent_infra.local import fleets
 from agent_infra.local.environment import LocalEnvironment, LocalError
+from agent_infra.local.fleets.supervisor import PORT_ANNOTATION
+from agent_infra.local.services.process import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("fleets")]
 
@@ -45,6 +48,7 @@ class Fleet:
         self.environment.manifests_dir.mkdir(parents=True)
         self.environment.logs_dir.mkdir()
         self.script = root / "server.py"
+        self.port = _port_of_its_own()
         self.script.write_text(SERVER)
 
     def say(self, version: str, *, replicas: int = 2, **container: Any) -> None:
@@ -72,7 +76,11 @@ class Fleet:
             {
                 "apiVersion": "v1",
                 "kind": "Service",
-                "metadata": {"name": "web", "namespace": "agents"},
+                "metadata": {
+                    "name": "web",
+                    "namespace": "agents",
+                    "annotations": {PORT_ANNOTATION: str(self.port)},
+                },
                 "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}]},
             },
         ]
@@ -98,6 +106,12 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         yield made
     finally:
         fleets.stop(made.environment)
+
+
+def _port_of_its_own() -> int:
+    """Below those that the system gives out, and not the one every other environment asks for first:
+    nobody takes it while a supervisor is down."""
+    return next(port for port in random.sample(range(20_000, 30_000), 50) if free_port(port) == port)
 
 
 def eventually(true: Any, seconds: float = 15) -> None:
@@ -188,7 +202,7 @@ def test_stop_leaves_no_process_and_a_killed_supervisor_takes_its_replicas_along
     supervisor.kill()
     eventually(lambda: not processes(fleet))
     fleets.apply(fleet.environment)
-    assert fleet.address == address
+    assert fleet.address == address == f"http://127.0.0.1:{fleet.port}"
     fleets.stop(fleet.environment)
     assert processes(fleet) == []
     assert fleets.status(fleet.environment).fleets == {}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -23,8 +24,9 @@ import redis
 from agent_infra.local import services
 from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.services import ServiceState, record
-from agent_infra.local.services.process import Identity, living_in
+from agent_infra.local.services.process import Identity, free_port, living_in, start
 from agent_infra.local.services.service import SERVICES
+from agent_infra.local.services.starting import Starting
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("services")]
 
@@ -271,6 +273,30 @@ def test_a_start_that_is_interrupted_leaves_no_second_server(
         starter.stdout.close()
     if interrupted and interruption is signal.SIGINT:
         assert servers(environment) == {"moto": [], "redis": [], "postgres": []}
+    services.start(environment)
+    assert servers(environment) == one_each(environment)
+
+
+def test_a_server_that_a_killed_start_had_only_just_begun_is_ended(
+    environment: LocalEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Starting.run
+
+    def begun_before(self: Starting, *arguments: Any) -> None:
+        run(self, *arguments)
+        service, entry = SERVICES["moto"], {**self.entries["moto"], "port": free_port()}
+        start(
+            service.command(environment, entry),
+            log=environment.logs_dir / "moto.log",
+            variables=service.variables(entry),
+            directory=service.directory(environment),
+        )
+        deadline = time.monotonic() + 20
+        while len(servers(environment)["moto"]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Starting, "run", begun_before)
     services.start(environment)
     assert servers(environment) == one_each(environment)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from agent_infra.local.fleets.container import CannotRun
 from agent_infra.local.fleets.manifests import Manifests, read
-from agent_infra.local.fleets.pod import CannotRun, plan
+from agent_infra.local.fleets.pod import plan
 
 NO_IDENTITY: dict[str, str] = {}
 

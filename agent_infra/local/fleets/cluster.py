@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from agent_infra.fleet.canary.cluster import ClusterError, Ended, Pods
 from agent_infra.local.environment import LocalEnvironment, LocalError, write_private
 from agent_infra.local.fleets import control, manifests
+from agent_infra.local.fleets.container import CannotRun
 from agent_infra.local.fleets.external_secrets import ExternalSecrets
-from agent_infra.local.fleets.pod import CannotRun, identity_variables, plan
+from agent_infra.local.fleets.pod import identity_variables, plan
 from agent_infra.local.fleets.status import ReplicaStatus, read_scales
 
 _ASK_SECONDS = 10.0

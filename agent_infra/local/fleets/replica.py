@@ -46,7 +46,7 @@ class Replica:
 
     async def start(self) -> None:
         self.port = free_port()
-        own = {"AGENT_APP_HOST": "127.0.0.1", "AGENT_APP_PORT": str(self.port), "HOSTNAME": self.name}
+        own = own_variables(self.name, self.port)
         self._process = await spawn(self.pod.command, {**self.pod.variables, **own}, self.log)
         try:
             self._created = psutil.Process(self._process.pid).create_time()
@@ -90,6 +90,11 @@ class Replica:
             restarts=self.restarts,
             log=str(self.log),
         )
+
+
+def own_variables(name: str, port: int) -> dict[str, str]:
+    """What each process that stands for a pod has to itself."""
+    return {"AGENT_APP_HOST": "127.0.0.1", "AGENT_APP_PORT": str(port), "HOSTNAME": name}
 
 
 async def spawn(

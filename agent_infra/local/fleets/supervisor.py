@@ -13,10 +13,11 @@ import psutil
 
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.fleets import manifests
+from agent_infra.local.fleets.container import CannotRun
 from agent_infra.local.fleets.deployment import Deployment
 from agent_infra.local.fleets.external_secrets import ExternalSecrets
 from agent_infra.local.fleets.manifests import Manifests, Object
-from agent_infra.local.fleets.pod import CannotRun, identity_variables, plan
+from agent_infra.local.fleets.pod import identity_variables, plan
 from agent_infra.local.fleets.proxy import Proxy
 from agent_infra.local.fleets.status import (
     FleetsStatus,

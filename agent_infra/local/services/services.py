@@ -69,6 +69,8 @@ def start(environment: LocalEnvironment, *, report: Report | None = None, system
         starting = Starting(environment, system=system)
         try:
             starting.run(missing, known.services)
+            # One that a killed start had only just begun could not be seen for a server before.
+            end_strays(environment, starting.entries, but=[e["pid"] for e in starting.entries.values()])
             known.services.update(starting.entries)
             if "moto" in starting.entries:
                 known.generation = uuid.uuid4().hex

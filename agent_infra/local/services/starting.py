@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from agent_infra.local.environment import LocalEnvironment, LocalError
@@ -118,13 +118,15 @@ def end_service(name: str, entry: Entry | None) -> None:
         end(process, request=SERVICES[name].STOP_SIGNAL)
 
 
-def end_strays(environment: LocalEnvironment, names: Iterable[str]) -> None:
+def end_strays(environment: LocalEnvironment, names: Iterable[str], *, but: Collection[int] = ()) -> None:
     """Ends servers of this environment that nothing written down leads to.
 
     They are left by a start that was killed, a services.json that was lost, or a parent that crashed; two
-    servers on one directory would destroy its data.
+    servers on one directory would destroy its data. `but` are the processes that are known to be right.
     """
     for name in names:
         service = SERVICES[name]
         for process in living_in(service.directory(environment), service.is_server):
+            if process.pid in but:
+                continue
             end(process, seconds=5, request=service.STOP_SIGNAL)

