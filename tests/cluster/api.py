@@ -94,11 +94,13 @@ class Api:
         scope = f"/namespaces/{namespace}" if entry["namespaced"] else ""
         return f"{root}{scope}/{entry['name']}{'/' + name if name else ''}"
 
-    def apply(self, made: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False) -> Object:
-        """By server-side apply, as the Kubernetes plugin does it."""
+    def apply(self, made: Object, *, dry_run: bool = False, strict: bool = False) -> Object:
+        """By server-side apply, as the Kubernetes plugin does it; `strict` refuses unknown fields."""
         metadata = made["metadata"]
         place = self.path(made["apiVersion"], made["kind"], metadata.get("namespace"), metadata["name"])
-        query = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        query |= {"fieldValidation": "Strict"} if strict else {}
         return self.call("PATCH", place, made, content=_APPLY, **query)
 
     def watch(self, path: str, *, seconds: int, **query: str) -> Iterator[Object]:

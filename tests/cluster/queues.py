@@ -97,13 +97,13 @@ def made(cluster: Cluster) -> Queue:
 @contextmanager
 def worked_on(
     queue: Queue, *, workers: Callable[[], int], concurrency: int, seconds: float
-) -> Iterator[list[int]]:
+) -> Iterator[list[tuple[float, int]]]:
     """While the block runs, each worker has so many tasks in hand at once, and each takes so long.
 
-    Yields how many tasks are waiting, as it was seen all the while.
+    Yields how many tasks there are, waiting and in hand, as it was seen all the while.
     """
     over = threading.Event()
-    waiting: list[int] = []
+    seen: list[tuple[float, int]] = []
 
     def work() -> None:
         due: list[float] = []
@@ -115,12 +115,12 @@ def worked_on(
             free = workers() * concurrency - len(due)
             if free > 0:
                 due += [now + seconds] * queue.take(free)
-            waiting.append(queue.counts()[0])
+            seen.append((now, sum(queue.counts())))
 
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
         try:
-            yield waiting
+            yield seen
         finally:
             over.set()
         working.result()
