@@ -78,6 +78,12 @@ class Actions:
             raise SqsError("UnknownOperationException", f"{action or 'the target'} is not known")
         return handler
 
+    def queue(self, name: str) -> Queue:
+        """The queue of that name, made where it is not there."""
+        if name not in self.queues:
+            self.queues[name] = Queue(name, self._region, dict(DEFAULTS))
+        return self.queues[name]
+
     def _queue(self, body: Body) -> Queue:
         try:
             return self.queues[body["QueueUrl"].rpartition("/")[2]]

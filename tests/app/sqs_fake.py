@@ -24,6 +24,7 @@ from tests.app.faults import Faults
 from tests.app.serving import json_response
 from tests.app.sqs_actions import Actions, Body
 from tests.app.sqs_errors import SqsError
+from tests.app.sqs_queue import Queue
 
 KINDS = frozenset({"status", "throttle", "duplicate", "lost", "delay", "refuse"})
 """What can go wrong.
@@ -57,6 +58,10 @@ class SqsFake:
     def running(self, port: int = 0) -> AbstractAsyncContextManager[str]:
         """Serves while the block lasts; gives the endpoint's URL."""
         return serving.serving(self.handle, port)
+
+    def queue(self, name: str) -> Queue:
+        """One of its queues, made where it is not there: for who shares its event loop."""
+        return self._actions.queue(name)
 
     def stats(self) -> dict[str, Any]:
         return {

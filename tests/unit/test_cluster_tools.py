@@ -80,7 +80,7 @@ class TestBuild:
         assert sorted(path.name for path in found.crds.iterdir()) == sorted(
             Path(file).name for file, text in DEFINITIONS.items() if text != "no definition"
         )
-        assert ("Building kube-apiserver 1.36.1 with Go", 390.0) in told
+        assert ("Building kube-apiserver 1.36.1 with Go", 230.0) in told
         assert left_over(places) == []
 
     def test_nothing_is_built_a_second_time_but_what_is_new(self, places: Places, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def is_disk_full(error: OSError) -> bool:
 def disk_full(where: Path | str) -> LocalError:
     return LocalError(
         f"The disk is full ({where}, while the tools were being got); what was half made has been removed. "
-        f"Free some space (a build takes up to 3 GB, those of the simulated cluster 8, most of it Go's own "
+        f"Free some space (a build takes up to 3 GB, those of the simulated cluster 12, most of it Go's own "
         f"caches), or set {CACHE_DIR} (and "
         "for a build GOCACHE and GOMODCACHE) to a directory on another disk, then run it again."
     )

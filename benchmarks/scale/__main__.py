@@ -1,0 +1,137 @@
+"""How an environment grows: `python -m benchmarks.scale [fleets ...]`.
+
+For 1, 10, 50 and 200 fleets of ten pods each: the time of an `up` that makes all, of one that changes
+nothing, and of `destroy`, by the real engine with the kubernetes stand-in on a real API server, where kwok
+has the pods; and the memory of all parts. Each size is a project and a state of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent_infra.automation import Environment, Project
+from agent_infra.local.standins.kubernetes.standin import KUBECONFIG
+from benchmarks import results
+from benchmarks.scale.measured import Memory, Stopwatch
+
+SIZES = (1, 10, 50, 200)
+PODS = 10
+_NAME = "scale"
+_PROGRAM = """
+import pulumi
+import pulumi_kubernetes as kubernetes
+from agent_infra import AgentFleet
+
+config = pulumi.Config()
+pods = config.require_int("pods")
+namespace = kubernetes.core.v1.Namespace("scale", metadata={"name": "scale", "labels": {
+    "pod-security.kubernetes.io/enforce": "restricted"}})
+for number in range(config.require_int("fleets")):
+    AgentFleet(f"fleet-{number}", {
+        "image": "registry.example.com/agent@sha256:" + "0" * 64,
+        "namespace": namespace.metadata.name,
+        "replicas": {"min": pods, "max": pods},
+        "cache": {"url": "rediss://cache:6379/0"},
+        "database": {"url": "postgresql://db:5432/agents"},
+    })
+"""
+
+
+def main() -> None:
+    options = _options()
+    found: dict[str, dict[str, Any]] = {}
+    with _plane(options.kubeconfig) as (kubeconfig, parts):
+        os.environ[KUBECONFIG] = str(kubeconfig)
+        for fleets in options.fleets:
+            found[str(fleets)] = _measure(fleets, options.pods, parts)
+    _tell(found, options.pods)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("fleets", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--pods", type=int, default=PODS, help="of each fleet")
+    parser.add_argument("--kubeconfig", type=Path, help="a control plane that is there")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _plane(kubeconfig: Path | None) -> Iterator[tuple[Path, Mapping[str, int]]]:
+    """A kubeconfig, and the process ids of the control plane's parts."""
+    if kubeconfig is not None:
+        yield kubeconfig, {}
+        return
+    from agent_infra.local import cluster
+    from agent_infra.local.environment import LocalEnvironment
+
+    with tempfile.TemporaryDirectory() as directory:
+        environment = LocalEnvironment(Path(directory) / _NAME)
+        try:
+            status = cluster.start(environment, options=cluster.ClusterOptions())
+            yield cluster.kubeconfig(environment), {part.name: part.pid for part in status.parts if part.pid}
+        finally:
+            cluster.stop(environment)
+
+
+def _measure(fleets: int, pods: int, parts: Mapping[str, int]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory, Memory(parts) as memory:
+        environment = _environment(Path(directory), fleets, pods)
+        seconds: dict[str, float] = {}
+        try:
+            for name, run in (("up", environment.up), ("no change", environment.up)):
+                watch = Stopwatch()
+                changes = run(listener=watch).changes
+                seconds[name] = watch.seconds()
+                print(
+                    f"{fleets:>4} fleets, {fleets * pods:>5} pods: {name} {seconds[name]:.1f} s {changes}",
+                    flush=True,
+                )
+        finally:
+            watch = Stopwatch()
+            environment.destroy(listener=watch)
+            seconds["destroy"] = watch.seconds()
+        print(f"{fleets:>4} fleets, {fleets * pods:>5} pods: destroy {seconds['destroy']:.1f} s", flush=True)
+    return {
+        "pods": fleets * pods,
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "seconds a fleet": {name: round(value / fleets, 3) for name, value in seconds.items()},
+        "most MiB": {name: round(value) for name, value in sorted(memory.most.items())},
+    }
+
+
+def _environment(directory: Path, fleets: int, pods: int) -> Environment:
+    (directory / "Pulumi.yaml").write_text(f"name: {_NAME}\nruntime: python\n")
+    settings = {f"{_NAME}:fleets": str(fleets), f"{_NAME}:pods": str(pods)}
+    (directory / "Pulumi.local.yaml").write_text(yaml.safe_dump({"config": settings}))
+    (directory / "__main__.py").write_text(_PROGRAM)
+    return Environment.open("local", project=Project.find(directory))
+
+
+def _tell(found: dict[str, dict[str, Any]], pods: int) -> None:
+    ratios: dict[str, dict[str, float]] = {}
+    sizes = list(found)
+    for fewer, more in itertools.pairwise(sizes[1:]):
+        ratios[f"{more} against {fewer} fleets"] = {
+            name: round(found[more]["seconds a fleet"][name] / found[fewer]["seconds a fleet"][name], 2)
+            for name in found[more]["seconds"]
+        }
+    for size, each in found.items():
+        told = ", ".join(f"{name} {value:.1f} s" for name, value in each["seconds"].items())
+        print(f"measured: {size} fleets, {each['pods']} pods: {told}")
+        print(f"measured: {size} fleets, MiB: {each['most MiB']}")
+    for which, each in ratios.items():
+        print(f"measured: time of a fleet, {which}: {each}")
+    results.write("scale", {"pods of a fleet": pods, "sizes": found, "time of a fleet": ratios})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""How long one run of the engine took, and what memory its processes had."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from agent_infra.automation import Event, Finished, Phase, Step
+
+_EVERY_SECONDS = 0.5
+#: What a process is, by its command line; the first that fits.
+_ROLES = {
+    "pulumi-resource-kubernetes": "stand-in for Kubernetes",
+    "standins kubernetes": "stand-in for Kubernetes",
+    "standins aws": "stand-in for AWS",
+    "pulumi-language-python-exec": "program",
+    "pulumi": "engine",
+}
+
+
+@dataclass
+class Stopwatch:
+    """Listens to a run: the engine's own time, from the last preparation to its end."""
+
+    clock: Callable[[], float] = time.monotonic
+    _began: float | None = None
+    _stepped: bool = False
+    _ended: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self._stepped = True
+        elif isinstance(event, Phase) and not self._stepped:
+            self._began = self.clock()
+        elif isinstance(event, Finished):
+            self._ended = self.clock()
+
+    def seconds(self) -> float:
+        """Until now, where it did not come to its end."""
+        assert self._began is not None, "no run was listened to"
+        return (self.clock() if self._ended is None else self._ended) - self._began
+
+
+@dataclass
+class Memory:
+    """The most that each role's processes had together, in MiB, while the block lasted (PSS)."""
+
+    others: Mapping[str, int] = field(default_factory=dict)
+    """Processes besides this one's children, by what they are."""
+    most: dict[str, float] = field(default_factory=dict)
+
+    def __enter__(self) -> Memory:
+        self._over = threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look(self) -> None:
+        while True:
+            self.note(_now(self.others))
+            if self._over.wait(_EVERY_SECONDS):
+                return
+
+    def note(self, seen: Iterable[tuple[str, float]]) -> None:
+        """One look at all of them."""
+        together: dict[str, float] = defaultdict(float)
+        for role, mib in seen:
+            together[role] += mib
+        for role, mib in together.items():
+            self.most[role] = max(self.most.get(role, 0.0), mib)
+
+
+def _now(others: Mapping[str, int]) -> list[tuple[str, float]]:
+    found = [(role, pss(pid)) for role, pid in others.items()]
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if (role := role_of(command)) is not None:
+            found.append((role, pss(process.pid)))
+    return found
+
+
+def role_of(command: str) -> str | None:
+    """What the process of a command line is; None for one that is not measured."""
+    return next((role for part, role in _ROLES.items() if part in command), None)
+
+
+def pss(pid: int) -> float:
+    """MiB: its own pages, and its share of those that it has with others; 0 where it is gone."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(rollup.split("Pss:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
