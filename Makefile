@@ -30,7 +30,7 @@ unit: $(INSTALLED) ## Run the tests that need no engine
 	@$(BIN)/pytest -n $(WORKERS) -m "not cluster and not engine and not image and not web and not chaos"
 
 test-cluster: $(INSTALLED) ## Run the tests of fleets on a real Kubernetes control plane, on this machine
-	@$(BIN)/agent-infra tools --ensure
+	@$(BIN)/agent-infra tools --ensure --cluster
 	@$(BIN)/pytest -m cluster --durations=15 tests/cluster
 
 checks: $(INSTALLED) ## Ask checkov about the objects of every kind of fleet

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pytest
 
 from agent_infra.automation import Environment
+from agent_infra.local import cluster as control_plane
 from agent_infra.local import services, workspace
 from agent_infra.local.environment import LocalEnvironment
 from tests.cluster.api import Api, Namespace, Object, Refused
@@ -54,7 +55,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    control_plane = pytest.importorskip("agent_infra.local.cluster")
     running = os.environ.get(RUNNING)
     environment = LocalEnvironment(Path(running) if running else tmp_path_factory.mktemp("cluster") / "local")
     try:
@@ -120,5 +120,5 @@ def pods_of(fleet: str, kind: str = "api") -> dict[str, str]:
 
 
 def fleet(namespace: Namespace, **args: Any) -> list[Object]:
-    """The objects of the fleet `support`, as `up` would send them; without the engine, which takes seconds."""
+    """The objects of the fleet `support`, as `up` would send them: without the engine, for speed."""
     return objects(namespace=namespace.name, **args)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.cluster.api import Labels, Namespace, Refused
+from tests.cluster.serving import Answer, served
 
 _VERSION = "kwok.x-k8s.io/v1alpha1"
 _REQUESTS_A_LOOK = 50
@@ -44,21 +45,9 @@ def serving(namespace: Namespace, labels: Labels, *, port: int = 8000) -> Iterat
     """Gives each pod with these labels the page of its track, while the block runs."""
     pages = Pages()
 
-    def handler(track: str) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = pages.page(track)
-                self.send_response(200)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def page_of(track: str) -> Answer:
+        return lambda path, body: ("text/plain; version=0.0.4", pages.page(track))
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
-
-    servers = {track: ThreadingHTTPServer(("127.0.0.1", 0), handler(track)) for track in pages.looks}
     over = threading.Event()
 
     def forward() -> None:
@@ -69,7 +58,7 @@ def serving(namespace: Namespace, labels: Labels, *, port: int = 8000) -> Iterat
                 if name in known:
                     continue
                 track = pod["metadata"]["labels"].get("agent-infra/track", "stable")
-                target = {"address": "127.0.0.1", "port": servers[track].server_port}
+                target = {"address": "127.0.0.1", "port": ports[track]}
                 made = {
                     "apiVersion": _VERSION,
                     "kind": "PortForward",
@@ -82,16 +71,11 @@ def serving(namespace: Namespace, labels: Labels, *, port: int = 8000) -> Iterat
                     continue
                 known.add(name)
 
-    threads = [threading.Thread(target=server.serve_forever, args=(0.1,)) for server in servers.values()]
-    threads.append(threading.Thread(target=forward))
-    for thread in threads:
-        thread.start()
-    try:
-        yield pages
-    finally:
-        over.set()
-        for server in servers.values():
-            server.shutdown()
-            server.server_close()
-        for thread in threads:
-            thread.join()
+    with ExitStack() as servers, ThreadPoolExecutor(1) as pool:
+        ports = {track: servers.enter_context(served(page_of(track))) for track in pages.looks}
+        forwarding = pool.submit(forward)
+        try:
+            yield pages
+        finally:
+            over.set()
+        forwarding.result()

@@ -8,7 +8,6 @@ from tests.cluster.api import Api, Namespace, Object, Refused
 from tests.cluster.conftest import fleet
 from tests.unit import fleet_examples
 
-
 #: Which one of the examples names.
 AGENTS = {
     "apiVersion": "scheduling.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""A canary by two Deployments on the real API server, whose pods answer for their metrics by a forwarded port."""
+"""A canary by two Deployments on the real API server; its pods are asked by a forwarded port."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ import pytest
 
 from tests.cluster import queues
 from tests.cluster.api import Namespace, Object
-from tests.cluster.conftest import Cluster, fleet, pods_of
+from tests.cluster.conftest import Cluster, fleet
 from tests.cluster.queues import Queue
 from tests.cluster.watching import asked_for
 
 WORKERS = "support-worker"
 CONCURRENCY = 4
 MOST = 6
-#: As many of the defaults' seconds pass in one of a test's: the HPA looks every 15 seconds, and here every one.
+#: A second here stands for so many of Kubernetes' defaults: the HPA looks every 15, and here every one.
 COMPRESSION = 15
 #: Kubernetes' defaults and the library's, so much shorter.
 SPEED = {
@@ -99,8 +99,10 @@ def test_workers_go_to_none_and_the_first_task_starts_one(namespace: Namespace, 
 
 def trace(*, minutes: int, seed: int) -> list[int]:
     """Tasks for each minute: single ones all the time, and a burst of up to a hundred every six minutes."""
-    drawn = random.Random(seed)
-    return [drawn.randint(0, 2) + (drawn.randint(60, 100) if minute % 6 == 2 else 0) for minute in range(minutes)]
+    drawn = random.Random(seed)  # noqa: S311 - a trace, no secret
+    return [
+        drawn.randint(0, 2) + (drawn.randint(60, 100) if minute % 6 == 2 else 0) for minute in range(minutes)
+    ]
 
 
 @pytest.mark.timeout(240)

@@ -1,4 +1,4 @@
-"""A new image on the real Deployment controller: never fewer pods than declared, and a bad one goes nowhere."""
+"""A new image on the real Deployment controller: never a pod too few, and a bad one goes nowhere."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ deadline = said.pop("deadline")
 def hurried(args):
     # The shortest that the task contract allows is 41 seconds.
     if args.type_ == "kubernetes:apps/v1:Deployment":
-        spec = args.props["spec"]
-        return pulumi.ResourceTransformResult({**args.props, "spec": {**spec, "progressDeadlineSeconds": deadline}}, args.opts)
+        spec = {**args.props["spec"], "progressDeadlineSeconds": deadline}
+        return pulumi.ResourceTransformResult({**args.props, "spec": spec}, args.opts)
 
 
 AgentFleet("support", said, pulumi.ResourceOptions(transforms=[hurried]))

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-import pytest
 
 from tests.cluster import queues
 from tests.cluster.api import Namespace
 from tests.cluster.conftest import Cluster, fleet, pods_of
+from tests.cluster.measures import cloud_watch, prometheus
 from tests.cluster.watching import asked_for
 
 AT_ONCE = {"down_percent": 100, "down_seconds": 1, "down_window": 0}
@@ -78,45 +69,6 @@ def test_a_schedule_holds_so_many_for_its_time(namespace: Namespace) -> None:
     scaled(namespace, "support", 1, seconds=30)
 
 
-@dataclass
-class FakePrometheus:
-    """Answers every query with one number, or with nothing."""
-
-    url: str
-    answer: float | None = 0.0
-    asked: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def prometheus() -> Iterator[FakePrometheus]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            made.asked += parse_qs(urlsplit(self.path).query).get("query", [])
-            value = made.answer
-            result = [] if value is None else [{"metric": {}, "value": [time.time(), str(value)]}]
-            told = {"status": "success", "data": {"resultType": "vector", "result": result}}
-            body = json.dumps(told).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = FakePrometheus(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-    thread.start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_requests_in_flight_move_the_api_and_silence_moves_nothing(namespace: Namespace) -> None:
     replicas = {"min": 1, "max": 6, "target_cpu": None, "concurrency": 10, "speed": AT_ONCE}
     with prometheus() as known:
@@ -136,35 +88,25 @@ def test_requests_in_flight_move_the_api_and_silence_moves_nothing(namespace: Na
 
 def test_a_task_that_waits_too_long_brings_more_workers(cluster: Cluster, namespace: Namespace) -> None:
     queue = queues.made(cluster)
-    cloud_watch = queues.aws(cluster, "cloudwatch")
-
-    def tell(seconds: int) -> None:
-        """As SQS does each minute; what it tells of this minute counts from the next one on."""
-        now = datetime.datetime.now(datetime.UTC)
-        data: list[dict[str, Any]] = [
-            {
-                "MetricName": "ApproximateAgeOfOldestMessage",
-                "Dimensions": [{"Name": "QueueName", "Value": queue.name}],
-                "Timestamp": now - datetime.timedelta(seconds=ago),
-                "Value": seconds,
-                "Unit": "Seconds",
-            }
-            for ago in (61, 121)
-        ]
-        cloud_watch.put_metric_data(Namespace="AWS/SQS", MetricData=data)
-
     # A task takes a minute at most and may wait for another.
     replicas = {"max": 4, "target_cpu": None, "queue_depth": None, "queue_age": 60, "poll_seconds": 5}
-    tell(240)
-    namespace.apply(
-        *fleet(
-            namespace,
-            task_timeout=60,
-            queue=queue.connection,
-            keda={},
-            replicas={"min": 1, "max": 1},
-            worker={"replicas": {"min": 1, **replicas, "speed": AT_ONCE}},
-        )
+    made = fleet(
+        namespace,
+        task_timeout=60,
+        queue=queue.connection,
+        keda={},
+        replicas={"min": 1, "max": 1},
+        worker={"replicas": {"min": 1, **replicas, "speed": AT_ONCE}},
     )
-    # Twice what is aimed at, and again: an age is no average, and so it goes on until it is down.
-    scaled(namespace, "support-worker", 4, seconds=40)
+    with cloud_watch() as known:
+        known.age = 240
+        for each in made:
+            if each["kind"] == "ScaledObject":
+                each["spec"]["triggers"][0]["metadata"]["awsEndpoint"] = known.url
+        namespace.apply(*made)
+        # Twice what is aimed at, and again: an age is no average, so it goes on until the age is down.
+        scaled(namespace, "support-worker", 4, seconds=40)
+        for told in (b"ApproximateAgeOfOldestMessage", b"QueueName", queue.name.encode()):
+            assert told in known.asked[-1]
+        known.age = 30
+        scaled(namespace, "support-worker", 1, seconds=40)

@@ -129,6 +129,13 @@ def test_the_speeds_are_kubernetes_own_until_somebody_asks_for_others(tmp_path: 
     assert fast["node-monitor-period"] == "1s"
 
 
+def test_metrics_server_waits_for_no_answer_longer_than_until_the_next_is_due(tmp_path: Path) -> None:
+    (part,) = [part for part in ALL if part.name == "metrics-server"]
+    said = flags(part, planned(tmp_path, metrics_seconds=10))
+    resolution, patience = said["metric-resolution"], said["kubelet-request-timeout"]
+    assert float(resolution.removesuffix("s")) > float(patience.removesuffix("s"))
+
+
 @pytest.mark.parametrize(
     "wrong", [{"nodes": 0}, {"hpa_sync_seconds": 0}, {"metrics_seconds": 5}, {"speed": 1}]
 )
