@@ -237,8 +237,8 @@ def _metrics_server(plan: Plan) -> list[str]:
         f"--kubelet-client-certificate={files.certificate('metrics-server')}",
         f"--kubelet-client-key={files.key('metrics-server')}",
         f"--metric-resolution={_seconds(plan.options.metrics_seconds)}",
-        # It does not start where an answer may be waited for as long as the next one is due.
-        "--kubelet-request-timeout=5s",
+        # It must be the shorter of the two.
+        f"--kubelet-request-timeout={_seconds(min(10, plan.options.metrics_seconds / 2))}",
     ]
 
 
