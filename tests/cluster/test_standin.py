@@ -289,7 +289,7 @@ def test_ctrl_c_ends_the_wait_and_the_next_up_goes_on(namespace: Namespace, stac
         for line in running.stdout:
             if "0 of 2 new pods ready" in line:
                 break
-        os.kill(running.pid, signal.SIGINT)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the engine gets it too
         pressed = time.monotonic()
         rest = running.stdout.read()
         running.wait(timeout=60)
@@ -307,12 +307,13 @@ def _command(place: Path, *said: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
         yield started
     finally:
         with contextlib.suppress(ProcessLookupError):
-            started.kill()
+            os.killpg(started.pid, signal.SIGKILL)
         started.wait()
         if started.stdout is not None:
             started.stdout.close()
