@@ -283,8 +283,8 @@ def _keda_variables(plan: Plan) -> dict[str, str]:
         moto = f"http://{HOST}:9"  # nobody answers there: what is asked must not leave this machine
     return {
         "KUBECONFIG": str(plan.places.kubeconfig_of("keda")),
-        "POD_NAMESPACE": "keda",
-        "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda",
+        "POD_NAMESPACE": "kube-system",
+        "KEDA_CLUSTER_OBJECT_NAMESPACE": "kube-system",
         "WATCH_NAMESPACE": "",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
