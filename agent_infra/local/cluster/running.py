@@ -46,6 +46,8 @@ class Running:
         self._failures = 0
         self._detail = ""
         self._ending = False
+        self._variables: dict[str, str] = {}
+        self._outdated = False
 
     async def keep(self) -> None:
         """Runs it, again and again, as long as this task is not cancelled."""
@@ -61,6 +63,9 @@ class Running:
             if self._ending:
                 return
             self._ready[self.part.name].clear()
+            if self._outdated:
+                self._outdated = False
+                continue
             self._restarts += 1
             steady = time.monotonic() - started > _STEADY_SECONDS
             self._failures = 1 if steady else self._failures + 1
@@ -84,6 +89,7 @@ class Running:
         # Without setpriv a killed supervisor leaves it behind; the next one ends it by where it stands.
         bound = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
         rotate(self._log)
+        self._variables = environment_variables(self.part, self._plan)
         with self._log.open("a") as output:
             mark(output)
             self._process = await asyncio.create_subprocess_exec(
@@ -92,7 +98,7 @@ class Running:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=environment_variables(self.part, self._plan),
+                env=self._variables,
                 cwd=self._plan.places.run,
                 umask=0o077,
             )
@@ -117,6 +123,10 @@ class Running:
         silent = 0
         while silent < _SILENT_LOOKS:
             await asyncio.sleep(_RUNNING_LOOK_SECONDS)
+            if environment_variables(self.part, self._plan) != self._variables:
+                self._outdated = True  # moto has another address than when it was started
+                process.terminate()
+                return
             silent = 0 if await answers(probe, context) else silent + 1
         process.kill()
 
