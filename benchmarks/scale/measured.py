@@ -26,12 +26,14 @@ _ROLES = {
 
 @dataclass
 class Stopwatch:
-    """Listens to a run: the engine's own time, from the last preparation to its end."""
+    """Listens to a run: from the start, or what was last prepared for it, to the engine's end."""
 
     clock: Callable[[], float] = time.monotonic
-    _began: float | None = None
     _stepped: bool = False
     _ended: float | None = None
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Step):
@@ -43,7 +45,6 @@ class Stopwatch:
 
     def seconds(self) -> float:
         """Until now, where it did not come to its end."""
-        assert self._began is not None, "no run was listened to"
         return (self.clock() if self._ended is None else self._ended) - self._began
 
 
