@@ -183,3 +183,8 @@ def table(console: Console, title: str, columns: Iterable[str], rows: Sequence[S
         made.add_row(*row)
     console.print()
     console.print(made)
+
+
+def mib(size: int | None) -> str:
+    """A size in memory; nothing for none."""
+    return f"{size / 2**20:.0f} MiB" if size else ""

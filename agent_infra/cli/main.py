@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from agent_infra.cli import display, queue
+from agent_infra.cli import cluster, display, queue
 from agent_infra.cli.interruption import interruptible
 from agent_infra.cli.options import Json, ProjectDir, Rehearse, Stack, open_environment, told
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(queue.app, name="queue")
+app.add_typer(cluster.app, name="cluster")
 
 
 #: Said by who has just brought a fleet up.

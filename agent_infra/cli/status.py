@@ -13,7 +13,7 @@ from rich.console import Console
 
 from agent_infra.automation import Environment
 from agent_infra.automation.environments import as_text
-from agent_infra.cli.display import table
+from agent_infra.cli.display import mib, table
 from agent_infra.local import fleets, services, tools
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.standins import aws
@@ -56,7 +56,7 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
             str(service.state),
             str(service.pid or ""),
             str(service.port or ""),
-            _mib(service.memory_bytes),
+            mib(service.memory_bytes),
         )
         for service in running
     ]
@@ -125,7 +125,3 @@ def _grouped(notes: Iterable[NotSimulated]) -> dict[tuple[str, str], list[str]]:
     for note in notes:
         grouped.setdefault((note.type, note.reason), []).extend([note.property] if note.property else [])
     return grouped
-
-
-def _mib(size: int | None) -> str:
-    return f"{size / 2**20:.0f} MiB" if size else ""

@@ -6,7 +6,8 @@ import os
 import sys
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.server import Standin, serve
+from agent_infra.local.standins.server import Standin
+from agent_infra.local.standins.serving import serve
 from agent_infra.local.workspace import STANDINS
 
 
@@ -33,4 +34,8 @@ def _standin(name: str, environment: LocalEnvironment) -> Standin:
 
 
 if __name__ == "__main__":
-    serve(_standin(sys.argv[1], LocalEnvironment.from_variables()))
+    # The engine's own address comes last of what it says.
+    serve(
+        _standin(sys.argv[1], LocalEnvironment.from_variables()),
+        engine=sys.argv[-1] if len(sys.argv) > 2 else None,
+    )

@@ -121,7 +121,7 @@ def _write(store: YamlStore, inputs: Properties, *, revision: int) -> None:
         "spec": inputs,
         "status": {"revision": revision, "status": "deployed"},
     }
-    store.apply(KIND, document, dry_run=False, force=False)
+    store.create(KIND, document, dry_run=False)
 
 
 def _state(inputs: Properties, *, revision: int) -> Properties:

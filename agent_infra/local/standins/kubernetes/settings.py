@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.standins.server import Properties, StandinError, Unknown
 
 TOKEN: Final = "pulumi:providers:kubernetes"  # noqa: S105 (a type token)
+
+#: As the official plugin reads it where the provider says nothing.
+_UPSERT: Final = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
 
 _CLUSTER = "objects go to files, or to the API server that AGENT_INFRA_KUBECONFIG names"
 _SETTLED = "it makes no difference to how the stand-in applies objects"
@@ -23,8 +27,7 @@ IGNORED: Final = {
     "deleteUnreachable": _SETTLED,
     "skipUpdateUnreachable": _SETTLED,
     "alwaysRender": _SETTLED,
-    "enableServerSideApply": "objects are always applied by the server's side",
-    "upsertExistingObjects": "an existing object is always taken over",
+    "enableServerSideApply": "objects are always changed by server-side apply",
     "suppressDeprecationWarnings": _SETTLED,
     "suppressHelmHookWarnings": _SETTLED,
     "helmReleaseSettings": "Helm releases are recorded, not run",
@@ -40,6 +43,7 @@ class Settings:
     namespace: str = "default"
     render_to: str | None = None
     patch_force: bool = False
+    upsert: bool = False
     config_maps_mutable: bool = False
     secrets_mutable: bool = False
     ignored: tuple[str, ...] = ()
@@ -54,6 +58,7 @@ def read(config: Properties) -> Settings:
         "namespace",
         "renderYamlToDirectory",
         "enablePatchForce",
+        "upsertExistingObjects",
         "enableConfigMapMutable",
         "enableSecretMutable",
     }
@@ -66,6 +71,7 @@ def read(config: Properties) -> Settings:
         namespace=namespace if isinstance(namespace, str) and namespace else "default",
         render_to=render_to if isinstance(render_to, str) and render_to else None,
         patch_force=_flag(config, "enablePatchForce"),
+        upsert=_flag({"upsertExistingObjects": os.environ.get(_UPSERT), **config}, "upsertExistingObjects"),
         config_maps_mutable=_flag(config, "enableConfigMapMutable"),
         secrets_mutable=_flag(config, "enableSecretMutable"),
         ignored=tuple(sorted(config.keys() & IGNORED.keys())),

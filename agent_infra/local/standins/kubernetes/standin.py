@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_infra.local.environment import LocalEnvironment
-from agent_infra.local.standins.kubernetes import custom, immutable, live, releases, rules, schema, settings
-from agent_infra.local.standins.kubernetes.api_store import ApiError, ApiStore
+from agent_infra.local.standins.kubernetes import (
+    custom,
+    immutable,
+    releases,
+    rules,
+    schema,
+    settings,
+)
+from agent_infra.local.standins.kubernetes.api_store import ApiStore
 from agent_infra.local.standins.kubernetes.kinds import KNOWN_CUSTOM, Kind, parse
+from agent_infra.local.standins.kubernetes.life import Life
 from agent_infra.local.standins.kubernetes.store import Store
 from agent_infra.local.standins.kubernetes.yaml_store import YamlStore, defined
 from agent_infra.local.standins.notes import NotSimulated
@@ -22,16 +30,12 @@ from agent_infra.local.standins.server import (
     Refused,
     StandinError,
     Unknown,
-    has_unknown,
 )
 
 #: The kubeconfig of the API server that takes the objects in place of files.
 KUBECONFIG: Final = "AGENT_INFRA_KUBECONFIG"
 
 _AUTONAMED: Final = "pulumi.com/autonamed"
-_FORCE: Final = "pulumi.com/patchForce"
-_PROPAGATION: Final = "pulumi.com/deletionPropagationPolicy"
-_PROPAGATIONS: Final = {"foreground": "Foreground", "background": "Background", "orphan": "Orphan"}
 
 
 class KubernetesStandin:
@@ -95,27 +99,15 @@ class KubernetesStandin:
             return releases.create(self._files, inputs, preview=preview)
         kind = parse(type)
         if preview:
-            return "", self._planned(kind, inputs, new=True)
-        made = self._store.apply(kind, inputs, dry_run=False, force=self._force(inputs))
-        metadata = _metadata(inputs)
-        namespace = metadata.get("namespace")
-        id = f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
-        return id, live.state(made, inputs)
+            return "", self._life.planned(kind, inputs, {}, new=True)
+        return self._life.create(kind, inputs)
 
     def read(self, type: str, id: str, inputs: Properties, state: Properties) -> Found | None:
         if type == releases.TOKEN:
             return releases.read(self._files, id)
         kind = parse(type)
         namespace, name = self._place(kind, id)
-        found = self._store.read(kind, namespace, name)
-        if found is None:
-            return None
-        if isinstance(self._store, YamlStore):
-            seen = found
-        else:
-            seen = live.seen_through(inputs, found) if inputs else live.program(found)
-        full_id = f"{namespace}/{name}" if namespace else name
-        return Found(full_id, seen, live.state(found, seen))
+        return self._life.read(kind, namespace, name, inputs, state)
 
     def update(
         self, type: str, id: str, olds: Properties, state: Properties, news: Properties, *, preview: bool
@@ -124,21 +116,16 @@ class KubernetesStandin:
             return releases.update(self._files, id, news, preview=preview)
         kind = parse(type)
         if preview:
-            return self._planned(kind, news, new=False)
-        return live.state(self._store.apply(kind, news, dry_run=False, force=self._force(news)), news)
+            return self._life.planned(kind, news, state, new=False)
+        return self._life.update(kind, id, news, state)
 
     def delete(self, type: str, id: str, inputs: Properties, state: Properties) -> None:
         if type == releases.TOKEN:
             releases.delete(self._files, id)
             return
         kind = parse(type)
-        wanted = _annotation(inputs, _PROPAGATION) or "foreground"
-        if wanted not in _PROPAGATIONS:
-            raise StandinError(
-                f"metadata.annotations[{_PROPAGATION!r}] is {wanted!r}; allowed: {', '.join(_PROPAGATIONS)}"
-            )
         namespace, name = self._place(kind, id)
-        self._store.delete(kind, namespace, name, propagation=_PROPAGATIONS[wanted])
+        self._life.delete(kind, namespace, name, inputs)
 
     def invoke(self, token: str, args: Properties) -> Properties:
         raise StandinError(
@@ -171,6 +158,10 @@ class KubernetesStandin:
         """Where releases are recorded: in files, also where an API server takes the objects."""
         render_to = self._settings.render_to
         return YamlStore(Path(render_to).absolute() if render_to else self._environment.manifests_dir)
+
+    @property
+    def _life(self) -> Life:
+        return Life(self._store, self._settings)
 
     @property
     def _store(self) -> Store:
@@ -225,33 +216,6 @@ class KubernetesStandin:
                 f"the id {id!r} has a namespace, and a {kind.name} belongs to none; allowed: {name!r}"
             )
         return None, name
-
-    def _force(self, inputs: Properties) -> bool:
-        wanted = _annotation(inputs, _FORCE)
-        return self._settings.patch_force if wanted is None else str(wanted).lower() == "true"
-
-    def _planned(self, kind: Kind, inputs: Properties, *, new: bool) -> Properties:
-        """What a preview shows: the server's answer to a dry run where it can tell, else the inputs."""
-        if has_unknown(inputs) or not self._store.can_dry_run:
-            return live.state(inputs, inputs)
-        try:
-            made = self._store.apply(kind, inputs, dry_run=True, force=self._force(inputs))
-        except ApiError as error:
-            # The namespace or the definition comes with the same update, or the object that has the
-            # name now goes before this one is made: the server can judge neither yet.
-            metadata = _metadata(inputs)
-            if error.status == 404 or (
-                new
-                and error.status == 422
-                and self._store.read(kind, metadata.get("namespace"), metadata["name"])
-            ):
-                return live.state(inputs, inputs)
-            raise
-        # A dry run invents these anew each time.
-        for invented in ("uid", "creationTimestamp", "resourceVersion"):
-            if new:
-                made["metadata"].pop(invented, None)
-        return live.state(made, inputs)
 
 
 def _metadata(object: Properties) -> Properties:

@@ -38,7 +38,12 @@ class YamlStore:
         self._directory = directory
         self._writing = threading.Lock()
 
-    def apply(self, kind: Kind, object: Properties, *, dry_run: bool, force: bool) -> Properties:
+    def create(self, kind: Kind, object: Properties, *, dry_run: bool) -> Properties:
+        return self.apply(kind, object, manager="", dry_run=dry_run, force=False)
+
+    def apply(
+        self, kind: Kind, object: Properties, *, manager: str, dry_run: bool, force: bool
+    ) -> Properties:
         if dry_run:
             return object
         text = yaml.safe_dump(object, sort_keys=False, allow_unicode=True, width=1000)
@@ -52,6 +57,7 @@ class YamlStore:
         return self._load(self._path(kind, namespace, name))
 
     def delete(self, kind: Kind, namespace: str | None, name: str, *, propagation: str) -> None:
+        """It is gone at once."""
         path = self._path(kind, namespace, name)
         with self._told(path, "removed"):
             path.unlink(missing_ok=True)
