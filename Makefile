@@ -11,10 +11,10 @@ IMAGE_LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 $(INSTALLED): requirements.lock pyproject.toml agent_app/pyproject.toml
 	@sh tools/bootstrap
 
-.PHONY: help up down test unit checks web chaos image lint format lock clean
+.PHONY: help up down test unit test-cluster checks web chaos image lint format lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(INSTALLED) ## Bring the local environment up and print where it answers
 	@$(BIN)/agent-infra up
@@ -24,10 +24,14 @@ down: $(INSTALLED) ## Delete the local environment and stop all it runs
 
 test: $(INSTALLED) ## Run every test, those with the real engine included
 	@$(BIN)/agent-infra tools --ensure
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not image and not web and not chaos"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not cluster and not image and not web and not chaos"
 
 unit: $(INSTALLED) ## Run the tests that need no engine
-	@$(BIN)/pytest -n $(WORKERS) -m "not engine and not image and not web and not chaos"
+	@$(BIN)/pytest -n $(WORKERS) -m "not cluster and not engine and not image and not web and not chaos"
+
+test-cluster: $(INSTALLED) ## Run the tests of fleets on a real Kubernetes control plane, on this machine
+	@$(BIN)/agent-infra tools --ensure --cluster
+	@$(BIN)/pytest -m cluster --durations=15 tests/cluster
 
 checks: $(INSTALLED) ## Ask checkov about the objects of every kind of fleet
 	@tools/checks

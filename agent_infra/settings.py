@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
@@ -60,6 +60,9 @@ class Settings(Args):
     """The stack's name; not a key of the file."""
     region: Region
     """The key `aws:region`."""
+    kubernetes: Literal["files", "simulated"] | None = None
+    """Of an environment on this machine: whether its Kubernetes objects are files, as they are by default, or
+    in a simulated cluster, where fleets scale. Another one's rehearsal takes `--kubernetes`."""
     protect: bool = True
     """Whether AWS and Pulumi refuse to delete what holds data. Without, deleting leaves nothing."""
     tags: Mapping[str, str] = {}
@@ -97,6 +100,17 @@ class Settings(Args):
     """Images that any number of fleets name as their `image`; each is built once."""
     fleets: Mapping[FleetName, FleetSettings] = {}
     """With the defaults in them."""
+
+    @model_validator(mode="after")
+    def _simulates_only_here(self) -> Self:
+        here = self.environment == "local" or self.environment.startswith("local-")
+        if self.kubernetes is not None and not here:
+            raise ValueError(
+                f"kubernetes is {self.kubernetes!r} in the environment {self.environment!r}, which has a "
+                "cluster in the cloud; leave it out, and rehearse it on this machine with "
+                f"`agent-infra up --stack {self.environment} --rehearse --kubernetes {self.kubernetes}`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _parts_have_what_they_need(self) -> Self:

@@ -16,7 +16,7 @@ from agent_infra.automation.errors import (
     UpdateCancelled,
     UpdateFailed,
 )
-from agent_infra.automation.events import Diagnostic, Event, Finished, Listener, Phase, Step
+from agent_infra.automation.events import Diagnostic, Event, Finished, Listener, Phase, Progress, Step
 from agent_infra.automation.project import Project
 from agent_infra.automation.queues import Queues, QueueStatus
 from agent_infra.automation.redrives import Redrive
@@ -32,6 +32,7 @@ __all__ = [
     "Finished",
     "Listener",
     "Phase",
+    "Progress",
     "Project",
     "ProtectedEnvironment",
     "QueueStatus",

@@ -8,21 +8,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pulumi.automation.errors import CommandError
-from pulumi.automation.events import EngineEvent
 
-from agent_infra.automation import session
+from agent_infra.automation import session, simulated
 from agent_infra.automation.errors import AutomationError, ProtectedEnvironment, from_command
-from agent_infra.automation.events import Diagnostic, Finished, Listener, Phase, translate
+from agent_infra.automation.events import Listener, Phase
 from agent_infra.automation.project import Project
 from agent_infra.automation.results import UpdateResult
+from agent_infra.automation.runs import Run
 from agent_infra.automation.session import Session
 from agent_infra.local import fleets, services, workspace
 from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.lock import command_line, locked
+from agent_infra.local.mode import KubernetesMode
 from agent_infra.local.state import State
 
 if TYPE_CHECKING:
@@ -31,30 +32,6 @@ if TYPE_CHECKING:
 
 def _ignore(_event: object) -> None:
     """The listener of those who want none."""
-
-
-@dataclass
-class _Run:
-    """What one run of the engine reported."""
-
-    listener: Listener
-    changes: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def on_event(self, raw: EngineEvent) -> None:
-        event = translate(raw)
-        if event is None:
-            return
-        if isinstance(event, Finished):
-            self.changes = event.changes
-        if isinstance(event, Diagnostic) and event.severity == "error":
-            self.problems.append(_with_name(event))
-        self.listener(event)
-
-
-def _with_name(diagnostic: Diagnostic) -> str:
-    name = diagnostic.urn.rsplit("::", 1)[-1] if diagnostic.urn else None
-    return f"{name}: {diagnostic.message}" if name else diagnostic.message
 
 
 @dataclass(frozen=True)
@@ -68,21 +45,33 @@ class Environment:
     name: str
     project: Project
     rehearse: bool = False
+    kubernetes: KubernetesMode | None = None
+    """On this machine: in place of what the settings say, or of how it runs already."""
 
     @classmethod
     def open(
-        cls, name: str = "local", *, project: Project | None = None, rehearse: bool = False
+        cls,
+        name: str = "local",
+        *,
+        project: Project | None = None,
+        rehearse: bool = False,
+        kubernetes: Literal["files", "simulated"] | None = None,
     ) -> Environment:
         """An environment of a project (default: the one the current directory is in).
 
         Raises:
-            AutomationError: there is no such project or environment, or `local` was to be rehearsed.
+            AutomationError: there is no such project or environment, `local` was to be rehearsed, or a
+                cluster was to be simulated for what does not run on this machine.
         """
         project = project or Project.find()
         project.settings_file(name)
-        environment = cls(name, project, rehearse)
+        environment = cls(name, project, rehearse, KubernetesMode(kubernetes) if kubernetes else None)
         if rehearse and environment._is_local_name:
             raise AutomationError(f"{name!r} already runs on this machine: leave --rehearse out.")
+        if kubernetes and environment.local is None:
+            raise AutomationError(
+                f"{name!r} has a cluster of its own in the cloud: leave --kubernetes out, or add --rehearse."
+            )
         return environment
 
     @property
@@ -108,12 +97,18 @@ class Environment:
     def _session(self, listener: Listener) -> AbstractContextManager[Session]:
         if self.local is None:
             return session.cloud_session(self.project, self.name, listener=listener)
+        kubernetes = self.kubernetes or simulated.chosen(self.project, self.name, self.local)
         return session.local_session(
-            self.project, self.name, self.local, rehearsal=self.rehearse, listener=listener
+            self.project,
+            self.name,
+            self.local,
+            rehearsal=self.rehearse,
+            kubernetes=kubernetes,
+            listener=listener,
         )
 
     @contextmanager
-    def _translated(self, action: str, run: _Run) -> Iterator[None]:
+    def _translated(self, action: str, run: Run) -> Iterator[None]:
         try:
             yield
         except CommandError as error:
@@ -128,7 +123,7 @@ class Environment:
             AutomationError: something else stands in the way; the message says the way out.
         """
         started = time.monotonic()
-        run = _Run(listener)
+        run = Run(listener)
         with self._session(listener) as ready, self._translated("up", run):
             forgotten = self._forgotten(ready, listener)
             ready.stack.up(
@@ -141,7 +136,7 @@ class Environment:
             if self.local:
                 self._state.remember(ready.generation)
             outputs = _outputs(ready)
-            endpoints = self._apply_fleets(listener)
+            endpoints = self._apply_fleets(ready, listener)
         return UpdateResult(
             environment=self.name,
             action="up",
@@ -160,11 +155,11 @@ class Environment:
             return True
         return False
 
-    def _apply_fleets(self, listener: Listener) -> dict[str, str]:
+    def _apply_fleets(self, ready: Session, listener: Listener) -> dict[str, str]:
         if self.local is None:
             return {}
         listener(Phase("Starting the fleets", 5))
-        status = fleets.apply(self.local)
+        status = fleets.apply(self.local, kubeconfig=ready.kubeconfig)
         return {name: service.address for name, service in status.services.items()}
 
     def preview(self, *, listener: Listener = _ignore) -> UpdateResult:
@@ -179,7 +174,7 @@ class Environment:
         self, action: str, call: Callable[[Session, dict[str, Any]], object], listener: Listener
     ) -> UpdateResult:
         started = time.monotonic()
-        run = _Run(listener)
+        run = Run(listener)
         with self._session(listener) as ready, self._translated(action, run):
             options = {
                 "on_event": run.on_event,
@@ -223,14 +218,14 @@ class Environment:
             UpdateFailed: the engine reported errors; what could not be deleted is kept.
         """
         started = time.monotonic()
-        run = _Run(listener)
+        run = Run(listener)
         local = self.local
         if local is not None and not (local.root.exists() and self._state.exists):
             self._end_services(local)
             return UpdateResult(self.name, "destroy", {}, time.monotonic() - started)
         with self._session(listener) as ready, self._translated("destroy", run):
             self._refuse_protected(ready)
-            if local is not None:
+            if local is not None and ready.kubeconfig is None:  # else the cluster ends its pods itself
                 listener(Phase("Stopping the fleets", 3))
                 fleets.stop(local)
             ready.stack.destroy(
@@ -243,8 +238,9 @@ class Environment:
             if local is not None:
                 ready.stack.workspace.remove_stack(self.name)
                 listener(Phase("Stopping the data services", 2))
+                simulated.end(local)
                 services.stop(local)
-                for leftover in (local.services_dir, local.manifests_dir, local.project_dir):
+                for leftover in (local.services_dir, local.manifests_dir, local.project_dir, local.pods_dir):
                     shutil.rmtree(leftover, ignore_errors=True)
                 for file in (local.root / "deployed.json", local.records_file):
                     file.unlink(missing_ok=True)
@@ -263,7 +259,7 @@ class Environment:
             return
         try:
             with locked(local, action=command_line()):
-                fleets.stop(local)
+                simulated.end(local)
                 services.stop(local)
         except LocalError as error:
             raise AutomationError(str(error)) from None
@@ -272,7 +268,7 @@ class Environment:
         """The stack's outputs as of its last `up`; a secret one reads `[secret]`."""
         if self.local is not None and not self._state.exists:
             return {}
-        with self._session(listener) as ready, self._translated("outputs", _Run(listener)):
+        with self._session(listener) as ready, self._translated("outputs", Run(listener)):
             return _outputs(ready)
 
     def variables(self, *, listener: Listener = _ignore) -> dict[str, str]:
@@ -284,9 +280,14 @@ class Environment:
             toolset = session.ensure_tools(listener)
             path = [*map(str, toolset.bin_dirs), os.environ.get("PATH", os.defpath)]
             return {"PATH": os.pathsep.join(path)}
-        with self._session(listener):
+        with self._session(listener) as ready:
             toolset = session.ensure_tools(listener)
-            return workspace.variables(self.local, tool_dirs=toolset.bin_dirs, rehearsal=self.rehearse)
+            return workspace.variables(
+                self.local,
+                tool_dirs=toolset.bin_dirs,
+                rehearsal=self.rehearse,
+                kubeconfig=ready.kubeconfig,
+            )
 
 
 def _outputs(ready: Session) -> dict[str, Any]:

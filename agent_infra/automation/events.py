@@ -16,6 +16,7 @@ _STANDIN_USED = re.compile(r"using pulumi-resource-[\w-]+ from \$PATH at .*/\.ag
 _NO_NEWS = re.compile(
     r"update (failed|cancell?ed)|an unhandled error occurred: program exited with non-zero exit code: 1"
 )
+_REASONS = re.compile(r"\d+ errors? occurred:\n\t\* ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,6 +60,20 @@ class Diagnostic(Event):
     message: str
     urn: str | None = None
 
+    @property
+    def named(self) -> str:
+        """The message with the name of the resource that it is about."""
+        return f"{_name(self.urn)}: {self.message}" if self.urn else self.message
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """What is going on with a resource now; an empty message takes the one before away."""
+
+    message: str
+    name: str
+    urn: str
+
 
 @dataclass(frozen=True)
 class Finished(Event):
@@ -80,13 +95,15 @@ def translate(event: EngineEvent) -> Event | None:
         return _step(event.res_op_failed_event.metadata, done=True, failed=True)
     if event.diagnostic_event:
         diagnostic = event.diagnostic_event
-        message = plain(diagnostic.message)
-        if not message or diagnostic.severity == "debug" or getattr(diagnostic, "ephemeral", False):
+        message = _in_lines(plain(diagnostic.message))
+        if diagnostic.severity != "debug" and diagnostic.ephemeral and diagnostic.urn:
+            return Progress(message, _name(diagnostic.urn), diagnostic.urn)
+        if not message or diagnostic.severity == "debug" or diagnostic.ephemeral:
             return None
         if _STANDIN_USED.match(message) or _NO_NEWS.fullmatch(message):
             return None
         severity = "info" if diagnostic.severity.startswith("info") else diagnostic.severity
-        return Diagnostic(severity, message, getattr(diagnostic, "urn", None) or None)
+        return Diagnostic(severity, message, diagnostic.urn or None)
     if event.summary_event:
         changes = {_value(op): count for op, count in event.summary_event.resource_changes.items()}
         return Finished(changes)
@@ -98,11 +115,21 @@ def plain(message: str) -> str:
     return _ANSI.sub("", _MARKUP.sub("", message)).strip()
 
 
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+def _in_lines(message: str) -> str:
+    """A resource's several reasons without the engine's count and bullets."""
+    found = _REASONS.match(message)
+    return "\n  ".join(re.split(r"\n+\t\* ", message[found.end() :])) if found else message
+
+
 def _step(metadata: StepEventMetadata, *, done: bool, failed: bool = False) -> Step:
     return Step(
         op=_value(metadata.op),
         type=metadata.type,
-        name=metadata.urn.rsplit("::", 1)[-1],
+        name=_name(metadata.urn),
         urn=metadata.urn,
         done=done,
         failed=failed,

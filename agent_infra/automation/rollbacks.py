@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from agent_infra.automation import exported
+from agent_infra.automation import exported, simulated
 from agent_infra.automation.environments import Environment
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.events import Listener, Phase
@@ -52,10 +52,11 @@ def roll_back(
     Raises:
         AutomationError: nothing was put back; the message says why.
     """
-    if environment.local is not None:
+    kubeconfig = simulated.kubeconfig(environment.local) if environment.local else None
+    if environment.local is not None and kubeconfig is None:
         raise AutomationError(
-            f"{environment.name!r} runs on this machine, which keeps no earlier revisions: revert the change "
-            f"and run `agent-infra up` again, which starts {fleet!r} anew within seconds."
+            f"{environment.name!r} runs on this machine, which keeps no earlier revisions without a cluster: "
+            f"revert the change and run `agent-infra up` again, which starts {fleet!r} anew within seconds."
         )
     outputs = exported.outputs(environment)
     fleets = exported.mapping(outputs, "fleets")
@@ -65,9 +66,12 @@ def roll_back(
     namespace = str(fleets[fleet].get("namespace") or "agents")
     worker = fleet in exported.mapping(outputs, "queue_urls")
     try:
-        cluster = KubernetesCluster.by_context(
-            namespace, context=context, cluster=outputs.get("cluster_name"), region=outputs.get("region")
-        )
+        if kubeconfig is not None:
+            cluster = KubernetesCluster.by_file(namespace, kubeconfig)
+        else:
+            cluster = KubernetesCluster.by_context(
+                namespace, context=context, cluster=outputs.get("cluster_name"), region=outputs.get("region")
+            )
         return _back(cluster, namespace, [fleet, *([f"{fleet}-worker"] if worker else [])], seconds, listener)
     except ClusterError as error:
         raise AutomationError(f"rollback of {fleet!r}: {error}.") from None

@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 from pulumi.automation import LocalWorkspace, PulumiCommand, Stack
 
+from agent_infra.automation import simulated
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.events import Diagnostic, Listener, Phase
 from agent_infra.automation.project import Project
 from agent_infra.local import services, tools, workspace
 from agent_infra.local.environment import LocalEnvironment, LocalError, plainly, write_private
 from agent_infra.local.lock import command_line, locked
+from agent_infra.local.mode import KubernetesMode
 from agent_infra.local.state import State
 from agent_infra.local.tools import Toolset
 
@@ -29,6 +31,8 @@ class Session:
     stack: Stack
     generation: str | None = None
     """Which memory of the local cloud is there; None for an environment in the real one."""
+    kubeconfig: Path | None = None
+    """Of the simulated cluster, where there is one."""
 
 
 def _reporter(listener: Listener) -> Any:
@@ -61,9 +65,10 @@ def local_session(
     environment: LocalEnvironment,
     *,
     rehearsal: bool,
+    kubernetes: KubernetesMode,
     listener: Listener,
 ) -> Iterator[Session]:
-    """Holds a local environment for one run, with its cloud started.
+    """Holds a local environment for one run, with its cloud started, and its cluster where it has one.
 
     Raises:
         AutomationError: something on this machine stands in the way.
@@ -81,11 +86,18 @@ def local_session(
             if state.interrupted():
                 state.forget_interruption()
             services.start(environment, report=_reporter(listener))
-            variables = workspace.variables(environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal)
+            place = simulated.prepare(
+                environment, kubernetes, anew=not state.exists, report=_reporter(listener)
+            )
+            variables = workspace.variables(
+                environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal, kubeconfig=place.kubeconfig
+            )
             directory = write_project(project, stack, environment)
+            moto = services.generation(environment)
             yield Session(
                 stack=Stack.create_or_select(stack, _workspace(directory, toolset, variables)),
-                generation=services.generation(environment),
+                generation=f"{moto}.{place.generation}" if place.generation else moto,
+                kubeconfig=place.kubeconfig,
             )
     except LocalError as error:
         raise AutomationError(str(error)) from None

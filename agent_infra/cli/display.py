@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from agent_infra.automation import Diagnostic, Event, Finished, Phase, Step, UpdateResult
+from agent_infra.automation import Diagnostic, Event, Finished, Phase, Progress, Step, UpdateResult
 
 _MARKS = {
     "create": ("+", "green"),
@@ -108,6 +108,7 @@ class LiveDisplay(PlainDisplay):
         self._phase: Phase | None = None
         self._phase_started = time.monotonic()
         self._open: dict[str, Step] = {}
+        self._progress: dict[str, str] = {}
         self._unchanged = 0
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
@@ -122,9 +123,13 @@ class LiveDisplay(PlainDisplay):
         if isinstance(event, Phase):
             self._phase, self._phase_started = event, time.monotonic()
             return
+        if isinstance(event, Progress):
+            self._progress[event.urn] = event.message
+            return
         if isinstance(event, Step):
             if event.done:
                 self._open.pop(event.urn, None)
+                self._progress.pop(event.urn, None)
                 self._unchanged += event.op == "same"
             elif event.op not in _QUIET:
                 self._open[event.urn] = event
@@ -137,7 +142,8 @@ class LiveDisplay(PlainDisplay):
             about = f" of about {self._phase.seconds:.0f} s" if self._phase.seconds else ""
             return Spinner("dots", text=f"{self._phase.message} ({seconds:.0f} s{about})")
         going_on = [
-            Text(f"  {step.op} {_short(step)}", style="dim") for step in list(self._open.values())[:6]
+            Text(f"  {step.op} {_short(step)} {self._progress.get(step.urn, '')}", style="dim")
+            for step in list(self._open.values())[:6]
         ]
         return Group(Spinner("dots", text=f"{self._unchanged} unchanged so far"), *going_on)
 
@@ -153,9 +159,11 @@ def line(event: Event) -> Text | None:
             if event.failed:
                 return Text(f"! {op} failed: {_short(event)}", style="bold red")
             return Text(f"{mark} {_short(event)}", style=colour)
-        case Diagnostic(severity=severity, message=message):
+        case Diagnostic(severity=severity):
             style = {"error": "bold red", "warning": "yellow"}.get(severity, "dim")
-            return Text(f"{severity}: {message}", style=style)
+            return Text(f"{severity}: {event.named}", style=style)
+        case Progress(message=message, name=name) if message:
+            return Text(f"  {name}: {message}", style="dim")
         case Finished() | _:
             return None
 

@@ -15,7 +15,16 @@ import typer
 
 from agent_infra.cli import cluster, display, queue
 from agent_infra.cli.interruption import interruptible
-from agent_infra.cli.options import Json, ProjectDir, Rehearse, Stack, open_environment, told
+from agent_infra.cli.options import (
+    Json,
+    Kubernetes,
+    ProjectDir,
+    Rehearse,
+    Simulate,
+    Stack,
+    open_environment,
+    told,
+)
 
 app = typer.Typer(
     name="agent-infra",
@@ -44,26 +53,59 @@ class Action(StrEnum):
 
 @app.command()
 def up(
-    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    kubernetes: Simulate = None,
+    as_json: Json = False,
+    project: ProjectDir = None,
 ) -> None:
     """Create or change an environment until it is as its settings say, and wait until it answers."""
-    _run(Action.UP, stack, rehearse=rehearse, as_json=as_json, project=project)
+    _run(
+        Action.UP,
+        stack,
+        rehearse=rehearse,
+        kubernetes=kubernetes,
+        as_json=as_json,
+        project=project,
+    )
 
 
 @app.command()
 def preview(
-    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    kubernetes: Simulate = None,
+    as_json: Json = False,
+    project: ProjectDir = None,
 ) -> None:
     """Show what `up` would do, and do nothing."""
-    _run(Action.PREVIEW, stack, rehearse=rehearse, as_json=as_json, project=project)
+    _run(
+        Action.PREVIEW,
+        stack,
+        rehearse=rehearse,
+        kubernetes=kubernetes,
+        as_json=as_json,
+        project=project,
+    )
 
 
 @app.command()
 def refresh(
-    stack: Stack = "local", rehearse: Rehearse = False, as_json: Json = False, project: ProjectDir = None
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    kubernetes: Simulate = None,
+    as_json: Json = False,
+    project: ProjectDir = None,
 ) -> None:
     """Take what is really there into the state."""
-    _run(Action.REFRESH, stack, rehearse=rehearse, as_json=as_json, project=project)
+    _run(
+        Action.REFRESH,
+        stack,
+        rehearse=rehearse,
+        kubernetes=kubernetes,
+        as_json=as_json,
+        project=project,
+    )
 
 
 @app.command()
@@ -174,12 +216,17 @@ def chat(
 
 
 @app.command()
-def env(stack: Stack = "local", rehearse: Rehearse = False, project: ProjectDir = None) -> None:
+def env(
+    stack: Stack = "local",
+    rehearse: Rehearse = False,
+    kubernetes: Simulate = None,
+    project: ProjectDir = None,
+) -> None:
     """Print what makes plain `pulumi` work on an environment: eval "$(agent-infra env)"."""
     from agent_infra.local.workspace import PASSPHRASE
 
     with told(as_json=False), display.choose(as_json=False) as shown:
-        environment = open_environment(stack, rehearse=rehearse, project=project)
+        environment = open_environment(stack, rehearse=rehearse, kubernetes=kubernetes, project=project)
         for name, value in environment.variables(listener=shown.on_event).items():
             # A passphrase is not printed; the file that has it is among the others.
             line = f"unset {name}" if name == PASSPHRASE else f"export {name}={shlex.quote(value)}"
@@ -209,9 +256,17 @@ def tools(
         show_tools(as_json=as_json)
 
 
-def _run(action: Action, stack: str, *, rehearse: bool, as_json: bool, project: Path | None) -> None:
+def _run(
+    action: Action,
+    stack: str,
+    *,
+    rehearse: bool,
+    as_json: bool,
+    project: Path | None,
+    kubernetes: Kubernetes | None = None,
+) -> None:
     with told(as_json=as_json):
-        environment = open_environment(stack, rehearse=rehearse, project=project)
+        environment = open_environment(stack, rehearse=rehearse, kubernetes=kubernetes, project=project)
         with interruptible(action.value) as interruption, display.choose(as_json=as_json) as shown:
             result = getattr(environment, action.value)(listener=interruption.quieten(shown.on_event))
         shown.result(result)

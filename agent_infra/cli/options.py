@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,17 +21,39 @@ Stack = Annotated[str, typer.Option("--stack", "-s", help="The environment: the 
 Rehearse = Annotated[
     bool, typer.Option("--rehearse", help="Run the environment's settings on this machine, without AWS.")
 ]
+
+
+class Kubernetes(StrEnum):
+    """What stands for the cluster on this machine."""
+
+    FILES = "files"
+    SIMULATED = "simulated"
+
+
+Simulate = Annotated[
+    Kubernetes | None,
+    typer.Option(
+        "--kubernetes", help="On this machine: what stands for the cluster; else what the settings say."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 ProjectDir = Annotated[
     Path | None, typer.Option("--project", help="The project's directory; else the current one or above.")
 ]
 
 
-def open_environment(stack: str, *, rehearse: bool, project: Path | None) -> Environment:
+def open_environment(
+    stack: str, *, rehearse: bool, project: Path | None, kubernetes: Kubernetes | None = None
+) -> Environment:
     """The environment that a command is about."""
     from agent_infra.automation import Environment, Project
 
-    return Environment.open(stack, project=Project.find(project), rehearse=rehearse)
+    return Environment.open(
+        stack,
+        project=Project.find(project),
+        rehearse=rehearse,
+        kubernetes=kubernetes.value if kubernetes else None,
+    )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -11,15 +12,18 @@ from typing import Any
 
 from rich.console import Console
 
-from agent_infra.automation import Environment
+from agent_infra.automation import Environment, simulated
 from agent_infra.automation.environments import as_text
 from agent_infra.cli.display import mib, table
-from agent_infra.local import fleets, services, tools
+from agent_infra.local import cluster, fleets, services, tools
+from agent_infra.local.cluster import ClusterStatus
 from agent_infra.local.environment import LocalEnvironment
+from agent_infra.local.fleets import FleetsStatus
 from agent_infra.local.standins import aws
 from agent_infra.local.standins.docker import DockerStandin
 from agent_infra.local.standins.docker_build import DockerBuildStandin
 from agent_infra.local.standins.kubernetes import KubernetesStandin
+from agent_infra.local.standins.kubernetes.standin import KUBECONFIG
 from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.state import State
 
@@ -36,6 +40,10 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
         return
     running = services.status(local)
     fleet_status = fleets.status(local)
+    kubeconfig = simulated.kubeconfig(local)
+    plane = cluster.status(local) if kubeconfig is not None else None
+    if kubeconfig is not None:  # it says what is simulated there
+        os.environ[KUBECONFIG] = str(kubeconfig)
     state = State(local, environment.project.name, environment.name)
     notes = [note for note in _not_simulated(local) if everything or _used(note, state.resources())]
     if as_json:
@@ -44,6 +52,7 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
             "environment": environment.name,
             "services": [asdict(service) for service in running],
             "fleets": asdict(fleet_status),
+            "cluster": asdict(plane) if plane else None,
             "not_simulated": [asdict(note) for note in notes],
         }
         sys.stdout.write(json.dumps(content, default=str) + "\n")
@@ -70,6 +79,8 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
             for name, fleet in fleet_status.fleets.items()
         ],
     )
+    if plane is not None:
+        _show_cluster(console, plane, fleet_status)
     for name, service in fleet_status.services.items():
         console.print(f"{name} answers at {service.address}")
     table(
@@ -82,17 +93,45 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
         console.print("`agent-infra status --all` also lists what this stack does not use.", style="dim")
 
 
+def _show_cluster(console: Console, plane: ClusterStatus, fleet_status: FleetsStatus) -> None:
+    table(
+        console,
+        "Simulated cluster",
+        ("part", "state", "process", "port", "memory"),
+        [
+            (part.name, str(part.state), str(part.pid or ""), str(part.port or ""), mib(part.memory_bytes))
+            for part in plane.parts
+        ],
+    )
+    table(
+        console,
+        "Pods",
+        ("name", "ready", "restarts", "process", "port"),
+        [
+            (
+                pod.name,
+                "yes" if pod.ready else "no",
+                str(pod.restarts),
+                str(pod.pid or ""),
+                str(pod.port or ""),
+            )
+            for fleet in fleet_status.fleets.values()
+            for pod in fleet.replicas
+        ],
+    )
+
+
 def show_tools(*, as_json: bool) -> None:
     """The tools that are found and where from."""
-    found, cluster = tools.find(), tools.find_cluster()
+    found, simulating = tools.find(), tools.find_cluster()
     if as_json:
-        listed = [asdict(tool) for tool in [*found, *cluster]]
+        listed = [asdict(tool) for tool in [*found, *simulating]]
         sys.stdout.write(json.dumps(listed, default=str) + "\n")
         return
     console = Console(highlight=False)
     for title, some in (
         ("Tools", found),
-        ("Tools of the simulated cluster, got when it is first used", cluster),
+        ("Tools of the simulated cluster, got when it is first used", simulating),
     ):
         rows = [
             (tool.name, tool.version or "", str(tool.source or "missing"), str(tool.path or tool.note))

@@ -102,6 +102,11 @@ class LocalEnvironment:
         return self.root / "scales.json"
 
     @property
+    def mode_file(self) -> Path:
+        """What stands for its cluster: see `agent_infra.local.mode`."""
+        return self.root / "mode.json"
+
+    @property
     def cluster_dir(self) -> Path:
         """The control plane of a simulated cluster: see `agent_infra.local.cluster`."""
         return self.root / "cluster"

@@ -38,16 +38,22 @@ def _write_standin(path: Path, name: str) -> None:
 
 
 def variables(
-    environment: LocalEnvironment, *, tool_dirs: Sequence[Path], rehearsal: bool = False
+    environment: LocalEnvironment,
+    *,
+    tool_dirs: Sequence[Path],
+    rehearsal: bool = False,
+    kubeconfig: Path | None = None,
 ) -> dict[str, str]:
-    """The environment variables under which the engine deploys to this machine and nowhere else."""
+    """The environment variables under which the engine deploys to this machine and nowhere else.
+
+    `kubeconfig` is that of the API server which takes the Kubernetes objects; without, they go to files.
+    """
     # The Python of this environment comes before whatever lies beside the engine.
     path = [environment.bin_dir, Path(sys.executable).parent, *tool_dirs]
     return {
         "PATH": os.pathsep.join([*map(str, path), os.environ.get("PATH", os.defpath)]),
         ENVIRONMENT_DIR: str(environment.root),
-        # Canaries run here too, and are asked how they do.
-        "AGENT_INFRA_CLUSTER": "agent_infra.local.fleets.cluster:LocalCluster.of_this_process",
+        **_cluster(kubeconfig),
         "PULUMI_BACKEND_URL": environment.state_dir.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(environment.passphrase_file),
         # Its own, so that neither the user's log-in nor their selected stack is touched.
@@ -62,6 +68,13 @@ def variables(
         **without_proxy(os.environ),
         **_passphrase(environment),
     }
+
+
+def _cluster(kubeconfig: Path | None) -> dict[str, str]:
+    """Where the objects go, and who is asked how a canary does."""
+    if kubeconfig is None:
+        return {"AGENT_INFRA_CLUSTER": "agent_infra.local.fleets.cluster:LocalCluster.of_this_process"}
+    return {"AGENT_INFRA_KUBECONFIG": str(kubeconfig)}
 
 
 def _passphrase(environment: LocalEnvironment) -> dict[str, str]:

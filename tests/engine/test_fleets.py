@@ -20,7 +20,7 @@ import yaml
 
 from agent_infra.local import fleets
 from agent_infra.local.environment import LocalEnvironment, LocalError
-from agent_infra.local.fleets.supervisor import PORT_ANNOTATION
+from agent_infra.local.fleets.front import PORT_ANNOTATION
 from agent_infra.local.services.process import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("fleets")]

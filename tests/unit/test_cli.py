@@ -3,13 +3,14 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pulumi.automation.events import DiagnosticEvent, EngineEvent
 from rich.text import Text
 from typer.testing import CliRunner
 
-from agent_infra.automation import Diagnostic, Event, Phase, Step, UpdateResult
+from agent_infra.automation import Diagnostic, Event, Phase, Progress, Step, UpdateResult
 from agent_infra.automation.errors import EnvironmentLocked, UpdateCancelled, UpdateFailed, from_command
 from agent_infra.automation.events import translate
 from agent_infra.cli import interruption
@@ -33,6 +34,9 @@ def test_what_changes_is_a_line_and_what_stays_is_not() -> None:
     assert line(step("create", done=False)) is None
     assert plain(line(Phase("Building", 90))) == "Building (about 90 s) ..."
     assert plain(line(Diagnostic("warning", "old"))) == "warning: old"
+    assert plain(line(Diagnostic("warning", "old", "urn:x::web"))) == "warning: web: old"
+    assert plain(line(Progress("[2/2] 1 of 3", "web", "urn:x::web"))) == "  web: [2/2] 1 of 3"
+    assert line(Progress("", "web", "urn:x::web")) is None
 
 
 def test_a_result_is_told_in_one_line() -> None:
@@ -87,6 +91,19 @@ def test_what_the_engine_adds_to_the_reasons_is_left_out() -> None:
     assert told("update failed") is None
     assert told("an unhandled error occurred: program exited with non-zero exit code: 1") is None
     assert told("the queue is gone") == Diagnostic("error", "the queue is gone")
+
+
+def test_what_goes_on_with_a_resource_is_progress_and_its_reasons_are_lines() -> None:
+    def told(message: str, **more: Any) -> object:
+        event = DiagnosticEvent(message, "never", more.pop("severity", "info"), urn="urn:x::web", **more)
+        return translate(EngineEvent(0, 0, diagnostic_event=event))
+
+    assert told("1 of 3\n", ephemeral=True) == Progress("1 of 3", "web", "urn:x::web")
+    assert told("\n", ephemeral=True) == Progress("", "web", "urn:x::web")
+    assert told("1 of 3", ephemeral=True, severity="debug") is None
+    reasons = "2 errors occurred:\n\t* web is not ready\n\t* pod a: no node\n\n"
+    failed = told(reasons, severity="error")
+    assert failed == Diagnostic("error", "web is not ready\n  pod a: no node", "urn:x::web")
 
 
 def test_what_ctrl_c_cut_off_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:

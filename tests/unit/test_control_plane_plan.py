@@ -12,9 +12,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from agent_infra.local.cluster import ClusterOptions, certificates, kubeconfigs, plan, stages
+from agent_infra.local.cluster import FLEET_LABELS, ClusterOptions, certificates, kubeconfigs, plan, stages
 from agent_infra.local.cluster.objects import definitions, nodes, rbac
-from agent_infra.local.cluster.objects.stages import FLEET_LABEL, leaves_fleets
+from agent_infra.local.cluster.objects.stages import narrowed
 from agent_infra.local.cluster.options import Places
 from agent_infra.local.cluster.parts import OBJECTS, Part, environment_variables, parts
 from agent_infra.local.cluster.plan import Plan
@@ -129,6 +129,12 @@ def test_the_speeds_are_kubernetes_own_until_somebody_asks_for_others(tmp_path: 
     assert fast["node-monitor-period"] == "1s"
 
 
+def test_metrics_server_gives_up_on_a_node_before_its_next_round(tmp_path: Path) -> None:
+    (server,) = (part for part in ALL if part.name == "metrics-server")
+    found = flags(server, planned(tmp_path, metrics_seconds=10))
+    assert (found["metric-resolution"], found["kubelet-request-timeout"]) == ("10s", "5s")
+
+
 @pytest.mark.parametrize(
     "wrong", [{"nodes": 0}, {"hpa_sync_seconds": 0}, {"metrics_seconds": 5}, {"speed": 1}]
 )
@@ -163,13 +169,22 @@ def test_nodes_are_spread_over_three_zones_and_say_where_their_figures_are() -> 
 
 
 def test_stages_leave_the_fleets_pods_to_a_kubelet_only_when_told() -> None:
-    assert not leaves_fleets(stages())
-    left = stages(leave_fleets=True)
-    assert leaves_fleets(left)
-    for stage in left:
+    assert not any(label in str(stages()) for label in FLEET_LABELS)
+    for stage in stages(leave_fleets=True):
         keys = [each["key"] for each in stage["spec"]["selector"]["matchExpressions"]]
-        narrowed = any(FLEET_LABEL in key for key in keys)
-        assert narrowed == (stage["spec"]["resourceRef"]["kind"] == "Pod"), stage["metadata"]["name"]
+        left = [label for label in FLEET_LABELS if f'.metadata.labels["{label}"]' in keys]
+        pods = stage["spec"]["resourceRef"]["kind"] == "Pod"
+        assert left == (list(FLEET_LABELS) if pods else []), stage["metadata"]["name"]
+
+
+def test_stages_that_a_kubelet_has_narrowed_stay_so_when_they_are_applied_again() -> None:
+    assert narrowed([]) == stages()
+    found = stages(leave_fleets=True)
+    assert narrowed(found) == found
+    (ready,) = (stage for stage in found if stage["metadata"]["name"] == "pod-ready")
+    ready["spec"]["selector"]["matchExpressions"] = [{"key": ".of.an.older.edition", "operator": "Exists"}]
+    (again,) = (stage for stage in narrowed(found) if stage["metadata"]["name"] == "pod-ready")
+    assert again in stages()
 
 
 def test_a_kind_that_somebody_has_defined_is_not_defined_again(tmp_path: Path) -> None:

@@ -42,6 +42,16 @@ def test_the_local_environment_has_two_replicas_and_a_worker_and_nothing_that_co
     assert settings.secrets["llm"].from_environment == ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
 
 
+def test_only_an_environment_on_this_machine_says_what_stands_for_its_cluster() -> None:
+    config = {"aws:region": "eu-central-1", "agent-infra:kubernetes": "simulated"}
+    assert Settings.load(config, "local").kubernetes == "simulated"
+    told = problems({"agent-infra:kubernetes": "simulated"})
+    assert "--stack dev --rehearse --kubernetes simulated" in told
+    wrong = {**config, "agent-infra:kubernetes": "kind"}
+    with pytest.raises(SettingsError, match=r"agent-infra:kubernetes: .*'files' or 'simulated'"):
+        Settings.load(wrong, "local")
+
+
 def test_dev_pauses_when_idle() -> None:
     database = shipped("dev").database
     assert database is not None

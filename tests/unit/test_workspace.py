@@ -27,6 +27,17 @@ def test_the_users_own_passphrase_does_not_win(
     assert variables(environment, tool_dirs=[])[PASSPHRASE] == environment.passphrase_file.read_text()
 
 
+def test_objects_go_to_files_or_to_the_cluster_which_then_is_asked_how_a_canary_does(
+    environment: LocalEnvironment,
+) -> None:
+    files = variables(environment, tool_dirs=[])
+    simulated = variables(environment, tool_dirs=[], kubeconfig=Path("/c/kubeconfig"))
+    assert "LocalCluster" in files["AGENT_INFRA_CLUSTER"]
+    assert "AGENT_INFRA_KUBECONFIG" not in files
+    assert simulated["AGENT_INFRA_KUBECONFIG"] == "/c/kubeconfig"
+    assert "AGENT_INFRA_CLUSTER" not in simulated
+
+
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
     assert without_proxy({"PATH": "/bin"}) == {}
     told = without_proxy({"HTTP_PROXY": "http://proxy", "NO_PROXY": "intranet"})

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -61,7 +62,7 @@ class KubernetesCluster:
         config = _config("a canary asks the cluster")
         try:
             if file := os.environ.get(KUBECONFIG):
-                return cls(namespace, config.new_client_from_config(config_file=file))
+                return cls.by_file(namespace, Path(file))
             if kubeconfig is not None:
                 known = yaml.safe_load(kubeconfig)
                 return cls(namespace, config.new_client_from_config_dict(known))
@@ -72,6 +73,12 @@ class KubernetesCluster:
                 f"the kubeconfig cannot be used ({type(error).__name__}): say one in the fleet's "
                 "`kubeconfig`, or have `kubectl get pods` work where `up` runs"
             ) from None
+
+    @classmethod
+    def by_file(cls, namespace: str, kubeconfig: Path) -> KubernetesCluster:
+        """By the current context of a kubeconfig that is a file."""
+        config = _config("the cluster is asked")
+        return cls(namespace, config.new_client_from_config(config_file=str(kubeconfig)))
 
     @classmethod
     def by_context(

@@ -75,7 +75,7 @@ def _stages(asked: Api) -> list[Manifest]:
     found: list[Manifest] = []
     with suppress(ApiError):
         found = asked.get(_STAGES)["items"]
-    return stages.stages(leave_fleets=stages.leaves_fleets(found))
+    return stages.narrowed(found)
 
 
 def _pending(asked: Api, defined: Iterable[Manifest]) -> list[str]:

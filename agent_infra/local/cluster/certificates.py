@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 Authority = Literal["ca", "etcd-ca", "front-proxy-ca"]
 AUTHORITIES: tuple[Authority, ...] = ("ca", "etcd-ca", "front-proxy-ca")
 #: What they sign and how it is trusted has this number; another one makes everything anew.
-_EDITION = 1
+_EDITION = 2
 _VALID = datetime.timedelta(days=365)
 _RENEWED_BEFORE = datetime.timedelta(days=30)
 #: A clock that is a little behind must not find them not yet valid.
@@ -77,7 +77,10 @@ CERTIFICATES: tuple[Certificate, ...] = (
     Certificate(
         "keda",
         "agent-infra:keda",
-        hosts=(*_service("keda-operator", "keda"), *_service("keda-metrics-apiserver", "keda")),
+        hosts=(
+            *_service("keda-operator", "kube-system"),
+            *_service("keda-metrics-apiserver", "kube-system"),
+        ),
         serves=True,
     ),
     Certificate("argo-rollouts", "agent-infra:argo-rollouts"),

@@ -237,6 +237,8 @@ def _metrics_server(plan: Plan) -> list[str]:
         f"--kubelet-client-certificate={files.certificate('metrics-server')}",
         f"--kubelet-client-key={files.key('metrics-server')}",
         f"--metric-resolution={_seconds(plan.options.metrics_seconds)}",
+        # It must be the shorter of the two.
+        f"--kubelet-request-timeout={_seconds(min(10, plan.options.metrics_seconds / 2))}",
     ]
 
 
@@ -281,8 +283,8 @@ def _keda_variables(plan: Plan) -> dict[str, str]:
         moto = f"http://{HOST}:9"  # nobody answers there: what is asked must not leave this machine
     return {
         "KUBECONFIG": str(plan.places.kubeconfig_of("keda")),
-        "POD_NAMESPACE": "keda",
-        "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda",
+        "POD_NAMESPACE": "kube-system",
+        "KEDA_CLUSTER_OBJECT_NAMESPACE": "kube-system",
         "WATCH_NAMESPACE": "",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",

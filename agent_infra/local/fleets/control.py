@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
@@ -31,21 +32,29 @@ def _strays(environment: LocalEnvironment) -> list[psutil.Process]:
     return living_in(environment.root, lambda process: _MODULE in process.cmdline())
 
 
-def start(environment: LocalEnvironment) -> None:
-    """Starts the supervisor, or tells the one that runs to look at the manifests.
+def start(environment: LocalEnvironment, *, kubeconfig: Path | None = None) -> None:
+    """Starts the supervisor, or tells the one that runs to look at what is wanted.
+
+    Args:
+        environment: whose.
+        kubeconfig: of the API server that says what is wanted; None where the manifests' files do.
 
     Raises:
         LocalError: it does not start.
     """
     running = _supervisor(environment)
     if running is not None:
-        running.send_signal(signal.SIGHUP)
-        return
+        if read_status(environment.fleets_file).kubeconfig == str(kubeconfig or ""):
+            running.send_signal(signal.SIGHUP)
+            return
+        stop(environment)
     for stray in _strays(environment):
         end(stray, seconds=_STOP_SECONDS)
     log = environment.logs_dir / "supervisor.log"
     process = start_process(
-        [sys.executable, "-m", _MODULE, str(environment.root)], log=log, directory=environment.root
+        [sys.executable, "-m", _MODULE, str(environment.root), *([str(kubeconfig)] if kubeconfig else [])],
+        log=log,
+        directory=environment.root,
     )
     identity = Identity.of(process)
     deadline = time.monotonic() + 20
@@ -55,14 +64,21 @@ def start(environment: LocalEnvironment) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def apply(environment: LocalEnvironment, *, seconds: float = _APPLY_SECONDS) -> FleetsStatus:
-    """Waits until every fleet runs what the manifests say now.
+def apply(
+    environment: LocalEnvironment, *, kubeconfig: Path | None = None, seconds: float = _APPLY_SECONDS
+) -> FleetsStatus:
+    """Waits until every fleet runs what the manifests, or the API server of a kubeconfig, say now.
 
     Raises:
         LocalError: a fleet cannot run, or did not get ready in time; what ran before serves on.
     """
-    wanted = manifests.read(environment.manifests_dir).digest
-    start(environment)
+    if kubeconfig is None:
+        wanted = manifests.read(environment.manifests_dir).digest
+    else:
+        from agent_infra.local.kubelet.wanted import wanted_digest
+
+        wanted = wanted_digest(kubeconfig)
+    start(environment, kubeconfig=kubeconfig)
     deadline = time.monotonic() + seconds
     while True:
         now = status(environment)

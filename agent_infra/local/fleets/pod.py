@@ -11,7 +11,8 @@ from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.fleets.container import process, source
 from agent_infra.local.fleets.manifests import Manifests, Object, namespace_of
 
-_RELOADED_WITH = "secret.reloader.stakater.com/reload"
+#: On a Deployment: the Secrets whose change replaces its pods.
+RELOADED_WITH = "secret.reloader.stakater.com/reload"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def pod_of(deployment: Object) -> Object:
 
 def _followed(deployment: Object, manifests: Manifests) -> str:
     annotations = deployment["spec"]["template"].get("metadata", {}).get("annotations") or {}
-    watched = (deployment["metadata"].get("annotations") or {}).get(_RELOADED_WITH, "")
+    watched = (deployment["metadata"].get("annotations") or {}).get(RELOADED_WITH, "")
     contents = [
         manifests.find("Secret", namespace_of(deployment), name.strip())
         for name in watched.split(",")

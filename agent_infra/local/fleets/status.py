@@ -59,8 +59,10 @@ class FleetsStatus:
 
     pid: int = 0
     created: float = 0.0
+    kubeconfig: str = ""
+    """Of the API server whose objects are followed; '' where they are files."""
     digest: str = ""
-    """Of the manifests that `fleets` and `services` follow."""
+    """Of the objects that `fleets` and `services` follow."""
     fleets: dict[str, FleetStatus] = field(default_factory=dict)
     services: dict[str, ServiceAddress] = field(default_factory=dict)
 
@@ -81,6 +83,7 @@ def read_status(file: Path) -> FleetsStatus:
         return FleetsStatus(
             pid=content["pid"],
             created=content["created"],
+            kubeconfig=content.get("kubeconfig", ""),
             digest=content["digest"],
             fleets={
                 name: FleetStatus(

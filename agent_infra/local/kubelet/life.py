@@ -53,6 +53,10 @@ class Life:
         )
 
     @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+    @property
     def restarts(self) -> int:
         return self._main.restarts
 

@@ -46,13 +46,16 @@ class ProcessRuntime:
         port = free_port()
         host, server_port = self._api.address
         variables = {
-            **{key: volumes.moved(value, container, directory) for key, value in planned.variables.items()},
+            **{
+                key: volumes.moved(value, pod, container, directory)
+                for key, value in planned.variables.items()
+            },
             **own_variables(name, port),
             "KUBERNETES_SERVICE_HOST": host,
             "KUBERNETES_SERVICE_PORT": str(server_port),
             **volumes.temporary(container, directory),
         }
-        command = [volumes.moved(each, container, directory) for each in planned.command]
+        command = [volumes.moved(each, pod, container, directory) for each in planned.command]
         try:
             started = await spawn(command, variables, log)
         except OSError as error:

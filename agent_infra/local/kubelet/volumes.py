@@ -59,9 +59,14 @@ def rewrite(pod: Object, directory: Path, said: Object, token: str) -> None:
             _write(directory / volume["name"], said["path"], token)
 
 
-def moved(text: str, container: Object, directory: Path) -> str:
-    """A path below a container's mounts as the path that it has on this machine; all else as it is."""
-    mounted = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or ()}
+def moved(text: str, pod: Object, container: Object, directory: Path) -> str:
+    """A path of a volume's files in a container as the path that it has on this machine; all else as it is.
+
+    An empty directory has no files yet, and may well lie over one that this machine has too.
+    """
+    filled = {volume["name"] for volume in pod["spec"].get("volumes") or () if _sources(volume)}
+    mounts = [mount for mount in container.get("volumeMounts") or () if mount["name"] in filled]
+    mounted = {mount["mountPath"]: mount["name"] for mount in mounts}
     for path in sorted(mounted, key=len, reverse=True):
         if text == path or text.startswith(f"{path}/"):
             return f"{directory / mounted[path]}{text.removeprefix(path)}"

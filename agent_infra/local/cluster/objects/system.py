@@ -1,4 +1,4 @@
-"""Namespaces, storage, and the parts that serve some of the API themselves."""
+"""Storage, and the parts that serve some of the API themselves."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from agent_infra.local.cluster.api import Manifest
 #: Group, version, the namespace and name of who serves it, and the name of its port.
 _SERVED = (
     ("metrics.k8s.io", "v1beta1", "kube-system", "metrics-server", "metrics-server"),
-    ("external.metrics.k8s.io", "v1beta1", "keda", "keda-metrics-apiserver", "keda-adapter"),
+    ("external.metrics.k8s.io", "v1beta1", "kube-system", "keda-metrics-apiserver", "keda-adapter"),
 )
 
 
 def first() -> list[Manifest]:
-    """What everything else needs."""
+    """What everything else needs.
+
+    No namespace is made: those of a stack, KEDA's own too, are its own to make and to delete.
+    """
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "keda"}},
         {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
