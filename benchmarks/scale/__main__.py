@@ -118,16 +118,26 @@ def _tell(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> None
         for fewer, more in itertools.pairwise(sizes[1:])
     }
     for size, each in found.items():
-        told = ", ".join(f"{name} {value:.1f} s" for name, value in each["seconds"].items())
-        print(f"measured: {size} fleets, {each['pods']} pods: {told}")
-        print(f"measured: {size} fleets, at most MiB: {each['most MiB']}")
-        print(f"measured: {size} fleets, CPU seconds: {each['CPU seconds']}")
+        print(f"measured: {_row(size, each)}")
     for which, each in ratios.items():
         print(f"measured: time of a fleet, {which}: {each}")
     results.write(
         "scale-checkpoints" if options.checkpoints else "scale",
         {"pods of a fleet": options.pods, "sizes": found, "time of a fleet": ratios},
     )
+
+
+def _row(fleets: str, each: dict[str, Any]) -> str:
+    """A row of README's table."""
+    seconds, mib = each["seconds"], dict(each["most MiB"])
+    own = [f"{mib.pop(role, 0)}" for role in ("engine", "program", "stand-in for Kubernetes")]
+    cells = (
+        f"{int(fleets):,}, {each['pods']:,}",
+        *(f"{seconds[name]:.0f} s" for name in ("up", "no change", "destroy")),
+        f"{sum(each['CPU seconds'].values())} s",
+        f"{sum(mib.values()) / 1024:.1f} GiB, {', '.join(own)} MiB",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _ratios(fewer: dict[str, Any], more: dict[str, Any]) -> dict[str, float]:
