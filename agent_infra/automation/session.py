@@ -80,15 +80,14 @@ def local_session(
             state = State(environment, project.name, stack)
             for sentence in state.mend():
                 listener(Diagnostic("warning", sentence))
-            if not state.exists or state.interrupted():
+            anew = not state.exists or state.interrupted()
+            if anew:
                 # The cloud has what no state knows of: it begins anew, and `up` fills it again.
                 services.stop(environment, ["moto"])
             if state.interrupted():
                 state.forget_interruption()
             services.start(environment, report=_reporter(listener))
-            place = simulated.prepare(
-                environment, kubernetes, anew=not state.exists, report=_reporter(listener)
-            )
+            place = simulated.prepare(environment, kubernetes, anew=anew, report=_reporter(listener))
             variables = workspace.variables(
                 environment, tool_dirs=toolset.bin_dirs, rehearsal=rehearsal, kubeconfig=place.kubeconfig
             )

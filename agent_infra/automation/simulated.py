@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.project import Project
@@ -16,7 +13,6 @@ from agent_infra.local.environment import LocalEnvironment, LocalError
 from agent_infra.local.kubelet import wanted
 from agent_infra.local.mode import KubernetesMode
 from agent_infra.local.progress import Report
-from agent_infra.local.services.process import Identity
 
 
 def chosen(project: Project, stack: str, environment: LocalEnvironment) -> KubernetesMode:
@@ -69,22 +65,11 @@ def prepare(
     mode.remember(environment, kubernetes)
     if kubernetes is KubernetesMode.FILES:
         return Place()
-    _point_keda(environment)
     cluster.start(environment, report, options)
     kubeconfig = cluster.kubeconfig(environment)
     # The engine waits for pods, so whoever runs them comes first.
     fleets.start(environment, kubeconfig=kubeconfig)
     return Place(kubeconfig, wanted.generation(kubeconfig))
-
-
-def _point_keda(environment: LocalEnvironment) -> None:
-    """Ends a KEDA that asks a moto which is gone: the cluster has it started again, for the new one."""
-    moto = environment.service("moto")["url"]
-    for part in cluster.status(environment).parts:
-        process = Identity(part.pid, part.created).process() if part.name.startswith("keda") else None
-        with suppress(psutil.Error):
-            if process is not None and process.environ().get("AWS_ENDPOINT_URL") != moto:
-                process.terminate()
 
 
 def end(environment: LocalEnvironment) -> None:

@@ -10,20 +10,21 @@ _ROUNDING = 1e-6
 
 
 class Bucket:
-    """The vendor's side: it fills evenly and holds a minute's calls at most.
+    """The vendor's side: it fills evenly, and is full at first.
 
     Args:
         a_minute: the calls that are answered.
+        holds: of how many seconds it holds the calls.
     """
 
-    def __init__(self, a_minute: float) -> None:
-        self.a_minute = a_minute
-        self._left = a_minute
+    def __init__(self, a_minute: float, *, holds: float = MINUTE) -> None:
+        self._a_second = a_minute / MINUTE
+        self._most = self._left = self._a_second * holds
         self._at = 0.0
 
     def take(self, now: float) -> bool:
         """Whether a call is answered; if not, it is a 429."""
-        self._left = min(self.a_minute, self._left + (now - self._at) * self.a_minute / MINUTE)
+        self._left = min(self._most, self._left + (now - self._at) * self._a_second)
         self._at = now
         if self._left < 1 - _ROUNDING:
             return False

@@ -22,6 +22,8 @@ from benchmarks.burst.worker import Ground, Worker
 from tests.app.sqs_fake import SqsFake
 
 _SAMPLE_SECONDS = 2.0
+#: Vendors look at shorter times than a minute: 60 requests a minute may be one a second.
+_VENDOR_HOLDS_SECONDS = 15.0
 _SETTLED_SECONDS = 180.0
 _TOLD_EVERY_SECONDS = 120.0
 
@@ -77,7 +79,7 @@ def _prepared(
     ground = Ground(
         clock=clock,
         queue=fake.queue(queue_name(arm.name)),
-        vendor=Bucket(plan.limit),
+        vendor=Bucket(plan.limit, holds=_VENDOR_HOLDS_SECONDS),
         record=Record(),
         seconds=[arrival.seconds for arrival in trace],
         visibility=contract().visibility,

@@ -42,6 +42,9 @@ class Shape:
     bursts: tuple[Burst, ...] = (Burst(120, 80, 45), Burst(720, 40, 60), Burst(1200, 100, 60))
 
 
+QUICK = Shape(seconds=240, horizon=360, bursts=(Burst(60, 40, 30),))
+
+
 @dataclass(frozen=True)
 class Arrival:
     """One task."""

@@ -26,12 +26,14 @@ _ROLES = {
 
 @dataclass
 class Stopwatch:
-    """Listens to a run: the engine's own time, from the last preparation to its end."""
+    """Listens to a run: from the start, or what was last prepared for it, to the engine's end."""
 
     clock: Callable[[], float] = time.monotonic
-    _began: float | None = None
     _stepped: bool = False
     _ended: float | None = None
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Step):
@@ -43,19 +45,34 @@ class Stopwatch:
 
     def seconds(self) -> float:
         """Until now, where it did not come to its end."""
-        assert self._began is not None, "no run was listened to"
         return (self.clock() if self._ended is None else self._ended) - self._began
 
 
+@dataclass(frozen=True)
+class Look:
+    """A process at one moment."""
+
+    pid: int
+    role: str
+    mib: float
+    """Its own pages, and its share of those that it has with others (PSS)."""
+    cpu_seconds: float
+
+
 @dataclass
-class Memory:
-    """The most that each role's processes had together, in MiB, while the block lasted (PSS)."""
+class Usage:
+    """What the roles' processes took together while the block lasted."""
 
     others: Mapping[str, int] = field(default_factory=dict)
     """Processes besides this one's children, by what they are."""
-    most: dict[str, float] = field(default_factory=dict)
+    most_mib: dict[str, float] = field(default_factory=dict)
+    """The most at one moment."""
 
-    def __enter__(self) -> Memory:
+    def __post_init__(self) -> None:
+        self._first: dict[int, float] = {pid: _cpu(pid) for pid in self.others.values()}
+        self._last: dict[tuple[str, int], float] = {}
+
+    def __enter__(self) -> Usage:
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._look, daemon=True)
         self._looking.start()
@@ -65,31 +82,48 @@ class Memory:
         self._over.set()
         self._looking.join()
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """By role; a process' last half second may be missing."""
+        found: dict[str, float] = defaultdict(float)
+        for (role, pid), seconds in self._last.items():
+            found[role] += seconds - self._first.get(pid, 0.0)
+        return dict(found)
+
+    def note(self, seen: Iterable[Look]) -> None:
+        """All of them at one moment."""
+        together: dict[str, float] = defaultdict(float)
+        for each in seen:
+            together[each.role] += each.mib
+            self._last[each.role, each.pid] = each.cpu_seconds
+        for role, mib in together.items():
+            self.most_mib[role] = max(self.most_mib.get(role, 0.0), mib)
+
     def _look(self) -> None:
         while True:
             self.note(_now(self.others))
             if self._over.wait(_EVERY_SECONDS):
                 return
 
-    def note(self, seen: Iterable[tuple[str, float]]) -> None:
-        """One look at all of them."""
-        together: dict[str, float] = defaultdict(float)
-        for role, mib in seen:
-            together[role] += mib
-        for role, mib in together.items():
-            self.most[role] = max(self.most.get(role, 0.0), mib)
 
-
-def _now(others: Mapping[str, int]) -> list[tuple[str, float]]:
-    found = [(role, pss(pid)) for role, pid in others.items()]
+def _now(others: Mapping[str, int]) -> list[Look]:
+    found = [Look(pid, role, pss(pid), _cpu(pid)) for role, pid in others.items()]
     for process in psutil.Process().children(recursive=True):
         try:
-            command = " ".join(process.cmdline())
+            role = role_of(" ".join(process.cmdline()))
         except psutil.Error:
             continue
-        if (role := role_of(command)) is not None:
-            found.append((role, pss(process.pid)))
-    return found
+        if role is not None:
+            found.append(Look(process.pid, role, pss(process.pid), _cpu(process.pid)))
+    # What is just gone has nothing to tell.
+    return [look for look in found if look.mib]
+
+
+def _cpu(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def role_of(command: str) -> str | None:

@@ -43,6 +43,8 @@ def test_a_vendor_answers_as_many_calls_as_it_says_and_then_as_they_come_back() 
     assert [bucket.take(0) for _ in range(61)].count(True) == 60
     assert bucket.take(1)
     assert not bucket.take(1.5)
+    shallow = Bucket(60, holds=15)
+    assert [shallow.take(0) for _ in range(61)].count(True) == 15
 
 
 @given(st.lists(st.floats(0, 30), max_size=300), st.integers(1, 50))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from agent_infra.automation import Finished, Phase, Step
-from benchmarks.scale.measured import Memory, Stopwatch, pss, role_of
+from benchmarks.scale.measured import Look, Stopwatch, Usage, pss, role_of
 
 
 def test_the_engines_time_is_from_the_last_preparation_to_its_end() -> None:
-    moments = iter([1.0, 5.0, 12.0, 99.0])
+    moments = iter([0.0, 1.0, 5.0, 12.0])
     watch = Stopwatch(clock=lambda: next(moments))
     watch(Phase("Starting moto", 3))
     watch(Phase("Starting Redis", 1))
@@ -19,11 +19,12 @@ def test_the_engines_time_is_from_the_last_preparation_to_its_end() -> None:
     assert watch.seconds() == 7
 
 
-def test_memory_is_the_most_that_a_roles_processes_had_at_one_moment() -> None:
-    memory = Memory()
-    memory.note([("engine", 100), ("program", 40), ("program", 30)])
-    memory.note([("engine", 90), ("program", 50)])
-    assert memory.most == {"engine": 100, "program": 70}
+def test_a_roles_memory_is_the_most_at_one_moment_and_its_cpu_time_that_of_all_its_processes() -> None:
+    usage = Usage()
+    usage.note([Look(1, "engine", 100, 2), Look(2, "program", 40, 1), Look(3, "program", 30, 1)])
+    usage.note([Look(1, "engine", 90, 6), Look(3, "program", 50, 4)])
+    assert usage.most_mib == {"engine": 100, "program": 70}
+    assert usage.cpu_seconds() == {"engine": 6, "program": 5}
 
 
 def test_a_process_is_known_by_its_command_line() -> None:

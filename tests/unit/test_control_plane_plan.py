@@ -12,9 +12,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from agent_infra.local.cluster import ClusterOptions, certificates, kubeconfigs, plan, stages
+from agent_infra.local.cluster import FLEET_LABELS, ClusterOptions, certificates, kubeconfigs, plan, stages
 from agent_infra.local.cluster.objects import definitions, nodes, rbac
-from agent_infra.local.cluster.objects.stages import FLEET_LABEL, leaves_fleets
+from agent_infra.local.cluster.objects.stages import narrowed
 from agent_infra.local.cluster.options import Places
 from agent_infra.local.cluster.parts import OBJECTS, Part, environment_variables, parts
 from agent_infra.local.cluster.plan import Plan
@@ -169,13 +169,35 @@ def test_nodes_are_spread_over_three_zones_and_say_where_their_figures_are() -> 
 
 
 def test_stages_leave_the_fleets_pods_to_a_kubelet_only_when_told() -> None:
-    assert not leaves_fleets(stages())
-    left = stages(leave_fleets=True)
-    assert leaves_fleets(left)
-    for stage in left:
+    assert not any(label in str(stages()) for label in FLEET_LABELS)
+    for stage in stages(leave_fleets=True):
         keys = [each["key"] for each in stage["spec"]["selector"]["matchExpressions"]]
-        narrowed = any(FLEET_LABEL in key for key in keys)
-        assert narrowed == (stage["spec"]["resourceRef"]["kind"] == "Pod"), stage["metadata"]["name"]
+        left = [label for label in FLEET_LABELS if f'.metadata.labels["{label}"]' in keys]
+        pods = stage["spec"]["resourceRef"]["kind"] == "Pod"
+        assert left == (list(FLEET_LABELS) if pods else []), stage["metadata"]["name"]
+
+
+def test_stages_that_a_kubelet_has_narrowed_stay_so_when_they_are_applied_again() -> None:
+    assert narrowed([]) == stages()
+    found = stages(leave_fleets=True)
+    assert narrowed(found) == found
+    (ready,) = (stage for stage in found if stage["metadata"]["name"] == "pod-ready")
+    ready["spec"]["selector"]["matchExpressions"] = [{"key": ".of.an.older.edition", "operator": "Exists"}]
+    (again,) = (stage for stage in narrowed(found) if stage["metadata"]["name"] == "pod-ready")
+    assert again in stages()
+
+
+def test_only_the_kinds_that_somebody_uses_are_defined() -> None:
+    def of(group: str, kind: str) -> dict[str, Any]:
+        return {"spec": {"group": group, "names": {"kind": kind}}}
+
+    stage = of("kwok.x-k8s.io", "Stage")
+    secret = of("external-secrets.io", "ExternalSecret")
+    run = of("argoproj.io", "AnalysisRun")
+    unused = of("gateway.networking.k8s.io", "GRPCRoute")
+    every = [stage, secret, run, unused]
+    assert definitions.used(every, argo=False) == [stage, secret]
+    assert definitions.used(every, argo=True) == [stage, secret, run]
 
 
 def test_a_kind_that_somebody_has_defined_is_not_defined_again(tmp_path: Path) -> None:

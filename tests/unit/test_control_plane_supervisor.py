@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -106,6 +107,7 @@ async def test_parts_start_after_what_they_need_and_end_before_it(tmp_path: Path
         pids = [each.pid for each in found.parts]
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
     assert own.status.pid == 0
+    assert {each.state for each in own.status.parts} == {PartState.STOPPED}
 
 
 async def test_a_killed_part_is_started_again_on_its_port_and_it_is_told(tmp_path: Path) -> None:
@@ -115,6 +117,33 @@ async def test_a_killed_part_is_started_again_on_its_port_and_it_is_told(tmp_pat
         await own.until(lambda status: not status.ready)
         after = (await own.until(ready)).part("store")
     assert (after.pid != before.pid, after.port, after.restarts) == (True, before.port, 1)
+
+
+async def test_a_part_that_hangs_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_infra.local.cluster.running._RUNNING_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("agent_infra.local.cluster.running._ASK_SECONDS", 0.5)
+    monkeypatch.setattr("agent_infra.local.cluster.running._SILENT_LOOKS", 2)
+    async with running(tmp_path, part("store")) as own:
+        before = (await own.until(ready)).part("store")
+        os.kill(before.pid, signal.SIGSTOP)
+        after = await own.until(lambda status: status.ready and status.part("store").pid != before.pid)
+        assert after.part("store").restarts == 1
+
+
+async def test_a_part_is_started_again_when_what_it_is_told_changes_and_that_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_infra.local.cluster.running._RUNNING_LOOK_SECONDS", 0.05)
+    told = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    asking = replace(part("store"), variables=lambda plan: dict(told))
+    async with running(tmp_path, asking) as own:
+        before = (await own.until(ready)).part("store")
+        told["AWS_ENDPOINT_URL"] = "http://127.0.0.1:2"
+        after = await own.until(lambda status: status.ready and status.part("store").pid != before.pid)
+        environ = psutil.Process(after.part("store").pid).environ()
+    assert (environ["AWS_ENDPOINT_URL"], after.part("store").restarts) == ("http://127.0.0.1:2", 0)
 
 
 async def test_a_part_that_ends_again_and_again_is_failing_with_its_last_words(
@@ -129,6 +158,13 @@ async def test_a_part_that_ends_again_and_again_is_failing_with_its_last_words(
         assert "exit code 1" in store.detail
         assert found.part("server").state is PartState.WAITING
         assert not found.ready
+
+
+async def test_who_has_too_many_clusters_is_told_which_limit_is_in_the_way(tmp_path: Path) -> None:
+    code = "raise SystemExit('error connecting: too many open files')"
+    async with running(tmp_path, part("store", code=code)) as own:
+        found = await own.until(lambda status: bool(status.part("store").restarts))
+    assert "fs.inotify.max_user_instances" in found.part("store").detail
 
 
 async def test_a_program_that_is_gone_is_told_by_its_name(tmp_path: Path) -> None:

@@ -251,3 +251,12 @@ def test_on_this_machine_no_revisions_are_kept(project: Path) -> None:
     done = rollback(project, stack="local")
     assert done.exit_code == 1
     assert "keeps no earlier revisions" in done.output
+
+
+def test_on_a_simulated_cluster_of_this_machine_it_is_as_in_the_cloud(
+    project: Path, kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = (project / "kubeconfig").rename(project / "simulated")
+    monkeypatch.setattr("agent_infra.automation.simulated.kubeconfig", lambda _environment: own)
+    assert rollback(project, stack="local").exit_code == 0
+    assert kubernetes.patched == ["support", "support-worker"]

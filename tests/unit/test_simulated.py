@@ -44,7 +44,6 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(simulated.fleets, "start", kept("fleets"))
     monkeypatch.setattr(simulated.fleets, "stop", kept("no fleets"))
     monkeypatch.setattr(simulated.wanted, "generation", lambda _: "g1")
-    monkeypatch.setattr(simulated, "_point_keda", kept("keda"))
     return calls
 
 
@@ -78,7 +77,7 @@ def test_pods_have_who_runs_them_before_the_engine_waits_for_them(
     environment: LocalEnvironment, done: list[str]
 ) -> None:
     place = prepared(environment, SIMULATED)
-    assert done == ["keda", "start", "fleets"]
+    assert done == ["start", "fleets"]
     assert (place.kubeconfig, place.generation) == (Path("kubeconfig"), "g1")
     assert prepared(environment, SIMULATED) == place
     assert "destroy" not in done
@@ -90,7 +89,7 @@ def test_another_mode_leaves_nothing_of_the_one_before(
     prepared(environment, FILES)
     (environment.manifests_dir / "old.yaml").touch()
     prepared(environment, SIMULATED)
-    assert done == ["no fleets", "destroy", "keda", "start", "fleets"]
+    assert done == ["no fleets", "destroy", "start", "fleets"]
     assert not list(environment.manifests_dir.iterdir())
     done.clear()
     assert prepared(environment, FILES) == simulated.Place()

@@ -9,6 +9,7 @@ import ssl
 import time
 import urllib.parse
 from collections.abc import Mapping
+from pathlib import Path
 
 import psutil
 
@@ -21,8 +22,9 @@ from agent_infra.local.services.process import last_words, mark, rotate
 _ASK_SECONDS = 3.0
 _STARTING_LOOK_SECONDS = 0.1
 _RUNNING_LOOK_SECONDS = 5.0
-#: A part that runs but says nothing for so many looks is killed, to be started again.
-_SILENT_LOOKS = 6
+#: A part that runs but says nothing for so many looks, a minute at least, is killed, to be started again. A
+#: machine that is busy for a while is no reason.
+_SILENT_LOOKS = 12
 _BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: So many ends, none of them after a minute of work, and it is called failing.
 _FAILING = 4
@@ -46,6 +48,8 @@ class Running:
         self._failures = 0
         self._detail = ""
         self._ending = False
+        self._variables: dict[str, str] = {}
+        self._outdated = False
 
     async def keep(self) -> None:
         """Runs it, again and again, as long as this task is not cancelled."""
@@ -61,6 +65,9 @@ class Running:
             if self._ending:
                 return
             self._ready[self.part.name].clear()
+            if self._outdated:
+                self._outdated = False
+                continue
             self._restarts += 1
             steady = time.monotonic() - started > _STEADY_SECONDS
             self._failures = 1 if steady else self._failures + 1
@@ -77,13 +84,14 @@ class Running:
             await process.wait()
         finally:
             watched.cancel()
-        self._detail = f"It ended with {_said(process.returncode)}. {last_words(self._log)}"
+        self._detail = f"It ended with {_said(process.returncode)}. {_last_words(self._log)}"
 
     async def _start(self) -> asyncio.subprocess.Process:
         setpriv = shutil.which("setpriv")
         # Without setpriv a killed supervisor leaves it behind; the next one ends it by where it stands.
         bound = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
         rotate(self._log)
+        self._variables = environment_variables(self.part, self._plan)
         with self._log.open("a") as output:
             mark(output)
             self._process = await asyncio.create_subprocess_exec(
@@ -92,7 +100,7 @@ class Running:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=environment_variables(self.part, self._plan),
+                env=self._variables,
                 cwd=self._plan.places.run,
                 umask=0o077,
             )
@@ -117,6 +125,10 @@ class Running:
         silent = 0
         while silent < _SILENT_LOOKS:
             await asyncio.sleep(_RUNNING_LOOK_SECONDS)
+            if environment_variables(self.part, self._plan) != self._variables:
+                self._outdated = True  # moto has another address than when it was started
+                process.terminate()
+                return
             silent = 0 if await answers(probe, context) else silent + 1
         process.kill()
 
@@ -146,6 +158,17 @@ class Running:
             log=str(self._log),
             detail=self._detail,
         )
+
+
+def _last_words(log: Path) -> str:
+    """The end of its log, with the way out where it is known."""
+    words = last_words(log, lines=10)
+    if "too many open files" in words:
+        words += (
+            " A cluster watches some 15 directories, and Linux lets a user watch so many at once as "
+            "fs.inotify.max_user_instances says: raise it (sysctl), or stop another cluster."
+        )
+    return words
 
 
 def _said(code: int | None) -> str:

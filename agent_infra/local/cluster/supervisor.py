@@ -144,7 +144,8 @@ class Supervisor:
             left = [running for running in left if running not in last]
         self._ports.close()
         if self._environment.root.exists():
-            states.write(self._places.status, ClusterStatus(ports=dict(self._plan.ports)))
+            stopped = [running.status() for running in self._running]
+            states.write(self._places.status, ClusterStatus(ports=dict(self._plan.ports), parts=stopped))
 
 
 def _needed(running: Running, needed: set[str]) -> bool:

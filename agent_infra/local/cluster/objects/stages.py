@@ -11,15 +11,16 @@ from typing import Any
 from agent_infra.local.cluster.api import Manifest
 from agent_infra.local.cluster.objects.nodes import METRICS_PATH
 
-#: The label of fleets' pods.
+#: The label of fleets' pods, and that of the Jobs which judge a canary.
 FLEET_LABEL = "agent-infra/kind"
+FLEET_LABELS = (FLEET_LABEL, "agent-infra/evaluation")
 #: A pod with this annotation is left alone until it is deleted: a test says in Stages of its own what becomes
 #: of it.
 SIMULATE_ANNOTATION = "agent-infra.dev/simulate"
 
 _API = "kwok.x-k8s.io/v1alpha1"
 _DELETED = ".metadata.deletionTimestamp"
-_FLEET = f'.metadata.labels["{FLEET_LABEL}"]'
+_LABEL = ".metadata.labels["
 
 _NODE_READY = """
 {{ $now := Now }}
@@ -131,10 +132,12 @@ containerStatuses:
 def stages(*, leave_fleets: bool = False) -> list[Manifest]:
     """The Stages: a node is ready, a pod is ready at once, a Job's pod completes, a deleted pod is gone.
 
+    kwok looks at a pod when the pod changes: once its Stages are others, a pod that waits must be touched.
+
     Args:
-        leave_fleets: whether pods with the label `agent-infra/kind` are somebody else's to play.
+        leave_fleets: whether the fleets' pods are somebody else's to play.
     """
-    others = [_absent(_FLEET)] if leave_fleets else []
+    others = [_absent(f'{_LABEL}"{label}"]') for label in FLEET_LABELS] if leave_fleets else []
     alone = [_absent(f'.metadata.annotations["{SIMULATE_ANNOTATION}"]')]
     job = {"key": ".metadata.ownerReferences.[].kind", "operator": "In", "values": ["Job"]}
     running = {"key": ".status.phase", "operator": "In", "values": ["Running"]}
@@ -166,13 +169,23 @@ def stages(*, leave_fleets: bool = False) -> list[Manifest]:
     ]
 
 
-def leaves_fleets(found: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether Stages that are there leave the fleets' pods to somebody else."""
-    return any(
-        expression.get("key") == _FLEET
-        for stage in found
-        for expression in stage["spec"].get("selector", {}).get("matchExpressions", [])
-    )
+def narrowed(found: Iterable[Mapping[str, Any]]) -> list[Manifest]:
+    """The Stages, leaving those pods alone by their labels that the Stages which are there leave alone."""
+    left = {stage["metadata"]["name"]: _expressions(stage) for stage in found}
+    wanted = stages()
+    for stage in wanted:
+        said = _expressions(stage)
+        said += [
+            each
+            for each in left.get(stage["metadata"]["name"], [])
+            if each["operator"] == "DoesNotExist" and each["key"].startswith(_LABEL)
+        ]
+    return wanted
+
+
+def _expressions(stage: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (stage["spec"].get("selector") or {}).get("matchExpressions") or []
+    return found
 
 
 def usage() -> list[Manifest]:
