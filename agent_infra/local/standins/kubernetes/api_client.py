@@ -43,11 +43,11 @@ class ApiClient:
     def __init__(self, kubeconfig: Path) -> None:
         from kubernetes import client, config
 
-        # It has no types. A connection that finds no place in the pool would be closed and told of.
-        settings = client.Configuration()  # type: ignore[no-untyped-call]
+        # A connection that finds no place in the pool would be closed, and told of.
+        settings = client.Configuration()
         settings.connection_pool_maxsize = _CONNECTIONS
         try:
-            self._client = config.new_client_from_config(  # type: ignore[no-untyped-call]
+            self._client = config.new_client_from_config(  # type: ignore[no-untyped-call] # it has no types
                 config_file=str(kubeconfig), client_configuration=settings
             )
         except (config.ConfigException, OSError) as error:
