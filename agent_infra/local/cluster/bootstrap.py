@@ -44,6 +44,8 @@ def objects(plan: Plan) -> None:
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
             real = definitions.real(plan.programs.crds)
+            if not plan.options.all_definitions:
+                real = definitions.used(real, argo=plan.options.argo)
             defined = [*real, *definitions.open_ones(definitions.kinds(real))]
             _apply(asked, pool, [*system.first(), *rbac.roles(), *nodes.nodes(plan.options), *defined])
             statuses = nodes.statuses(plan.options, port=plan.ports["kwok"])
