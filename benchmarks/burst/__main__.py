@@ -28,6 +28,14 @@ from tests.app.processes import LOOPBACK, free_port
 
 #: Keeps 37.5 tasks going, so nine workers with four in hand; ten are one too many.
 LIMIT = 150
+#: As README calls the arms.
+_SHOWN = {
+    "seed": "the seed's HPA, CPU 70 %, 3 to 10",
+    "keda": "KEDA's defaults, 0 to 100",
+    "fleet": "AgentFleet's defaults",
+    "seed-busy": "the HPA, if workers used all their CPU",
+    "fleet-busy": "AgentFleet's defaults, likewise",
+}
 _COLUMNS = {
     "waiting_p50": "waiting p50 s",
     "waiting_p99": "p99 s",
@@ -103,6 +111,22 @@ def _show(found: dict[str, Figures]) -> None:
         print(f"measured: {what}: {value} {'reached' if reached else 'NOT reached'}")
 
 
+def _row(shown: str, found: dict[str, float]) -> str:
+    """A row of README's table."""
+    value = {name: f"{round(each):,}" for name, each in found.items()}
+    lost = f" ({value['late']} lost)" if found["cut_off"] else ""
+    scaling = f" ({value['refused_by_scaling']} by scaling)" if found["refused"] else ""
+    cells = (
+        shown,
+        f"{value['waiting_p50']} s, {value['waiting_p99']} s",
+        f"{value['drain_seconds']} s",
+        value["replica_minutes"],
+        value["cut_off"] + lost,
+        value["refused"] + scaling,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _width(title: str) -> int:
     return max(len(title), 5)
 
@@ -114,6 +138,8 @@ def _keep(options: argparse.Namespace, rounds: list[dict[str, Figures]]) -> None
         found[name] = {field: results.spread([each[field] for each in told]) for field in told[0]}
     ratios = [each["fleet"].waiting_p99 / each["seed"].waiting_p99 for each in rounds]
     paid = [each["fleet"].replica_minutes / each["keda"].replica_minutes for each in rounds]
+    for name, shown in _SHOWN.items():
+        print(f"measured: {_row(shown, {field: each['median'] for field, each in found[name].items()})}")
     print(f"measured: p99 waiting against the seed's {results.shown(results.spread(ratios))}")
     print(f"measured: replica-minutes against KEDA's {results.shown(results.spread(paid))}")
     results.write(

@@ -21,7 +21,7 @@ def draw(records: Mapping[str, Record], to: Path) -> list[Path]:
     mpl.use("Agg")
     # The same figures make the same file: no date, no drawn ids.
     mpl.rcParams["svg.hashsalt"] = "burst"
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(9, 5.5), layout="constrained")
     for name, (label, colour) in _SHOWN.items():
@@ -30,9 +30,10 @@ def draw(records: Mapping[str, Record], to: Path) -> list[Path]:
         above.plot(minutes, [sample.waiting for sample in samples], label=label, color=colour)
         below.step(minutes, [sample.paid for sample in samples], where="post", color=colour)
     above.set_ylabel("tasks waiting")
-    below.set_ylabel("replicas")
+    below.set_ylabel("pods, paid")
+    below.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     below.set_xlabel("minutes")
-    above.legend(frameon=False)
+    above.legend(frameon=False, loc="upper center")
     for part in (above, below):
         part.spines[["top", "right"]].set_visible(False)
         part.set_ylim(bottom=0)

@@ -112,24 +112,39 @@ def _environment(directory: Path, fleets: int, pods: int) -> Environment:
 
 
 def _tell(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
-    ratios: dict[str, dict[str, float]] = {}
     sizes = list(found)
-    for fewer, more in itertools.pairwise(sizes[1:]):
-        ratios[f"{more} against {fewer} fleets"] = {
-            name: round(found[more]["seconds a fleet"][name] / found[fewer]["seconds a fleet"][name], 2)
-            for name in found[more]["seconds"]
-        }
+    ratios = {
+        f"{more} against {fewer} fleets": _ratios(found[fewer], found[more])
+        for fewer, more in itertools.pairwise(sizes[1:])
+    }
     for size, each in found.items():
-        told = ", ".join(f"{name} {value:.1f} s" for name, value in each["seconds"].items())
-        print(f"measured: {size} fleets, {each['pods']} pods: {told}")
-        print(f"measured: {size} fleets, at most MiB: {each['most MiB']}")
-        print(f"measured: {size} fleets, CPU seconds: {each['CPU seconds']}")
+        print(f"measured: {_row(size, each)}")
     for which, each in ratios.items():
         print(f"measured: time of a fleet, {which}: {each}")
     results.write(
         "scale-checkpoints" if options.checkpoints else "scale",
         {"pods of a fleet": options.pods, "sizes": found, "time of a fleet": ratios},
     )
+
+
+def _row(fleets: str, each: dict[str, Any]) -> str:
+    """A row of README's table."""
+    seconds, mib = each["seconds"], dict(each["most MiB"])
+    own = [f"{mib.pop(role, 0)}" for role in ("engine", "program", "stand-in for Kubernetes")]
+    cells = (
+        f"{int(fleets):,}, {each['pods']:,}",
+        *(f"{seconds[name]:.0f} s" for name in ("up", "no change", "destroy")),
+        f"{sum(each['CPU seconds'].values())} s",
+        f"{sum(mib.values()) / 1024:.1f} GiB, {', '.join(own)} MiB",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratios(fewer: dict[str, Any], more: dict[str, Any]) -> dict[str, float]:
+    """What a fleet takes among more of them against among fewer; 1 and less is linear."""
+    times = {name: more["seconds a fleet"][name] / value for name, value in fewer["seconds a fleet"].items()}
+    cpu = [sum(each["CPU seconds"].values()) / each["pods"] for each in (fewer, more)]
+    return {name: round(value, 2) for name, value in {**times, "CPU time": cpu[1] / cpu[0]}.items()}
 
 
 if __name__ == "__main__":

@@ -294,7 +294,15 @@ def test_pods_that_a_kubelet_plays_are_left_to_it_until_it_gives_them_back(own: 
     assert phase(client.CoreV1Api(own.client()), "fleets") == "Pending"
     for stage in cluster.stages():
         assert own.apply(stage).is_success
-    until("kwok plays it now", lambda: phase(client.CoreV1Api(own.client()), "fleets") == "Running")
+
+    def played() -> bool:
+        # kwok looks at a pod again when the pod changes, not when its Stages do.
+        touched = {"touched": str(next(tries))}
+        assert own.apply(pod("fleets", labels={cluster.FLEET_LABEL: "api"}, annotations=touched)).is_success
+        time.sleep(0.5)
+        return phase(client.CoreV1Api(own.client()), "fleets") == "Running"
+
+    until("kwok plays it now", played)
 
 
 def test_a_killed_supervisor_takes_its_parts_along_and_the_next_start_has_the_objects(own: Own) -> None:

@@ -26,7 +26,13 @@ def hurried(args):
     # The shortest that the task contract allows is 41 seconds.
     if args.type_ == "kubernetes:apps/v1:Deployment":
         spec = {**args.props["spec"], "progressDeadlineSeconds": deadline}
-        return pulumi.ResourceTransformResult({**args.props, "spec": spec}, args.opts)
+        metadata = dict(args.props["metadata"])
+        # `up` waits on for a while, as for a node that comes late.
+        patience = {"pulumi.com/timeoutSeconds": str(deadline + 5)}
+        metadata["annotations"] = {**metadata["annotations"], **patience}
+        return pulumi.ResourceTransformResult(
+            {**args.props, "spec": spec, "metadata": metadata}, args.opts
+        )
 
 
 AgentFleet("support", said, pulumi.ResourceOptions(transforms=[hurried]))
@@ -41,7 +47,7 @@ def say(environment: Environment, namespace: Namespace, image: str) -> None:
         "namespace": namespace.name,
         "environment_name": "local",
         "replicas": {"min": DECLARED, "max": DECLARED},
-        "deadline": 5,
+        "deadline": 10,
     }
 
     def change(settings: dict[str, str]) -> None:

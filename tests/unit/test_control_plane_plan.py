@@ -187,6 +187,19 @@ def test_stages_that_a_kubelet_has_narrowed_stay_so_when_they_are_applied_again(
     assert again in stages()
 
 
+def test_only_the_kinds_that_somebody_uses_are_defined() -> None:
+    def of(group: str, kind: str) -> dict[str, Any]:
+        return {"spec": {"group": group, "names": {"kind": kind}}}
+
+    stage = of("kwok.x-k8s.io", "Stage")
+    secret = of("external-secrets.io", "ExternalSecret")
+    run = of("argoproj.io", "AnalysisRun")
+    unused = of("gateway.networking.k8s.io", "GRPCRoute")
+    every = [stage, secret, run, unused]
+    assert definitions.used(every, argo=False) == [stage, secret]
+    assert definitions.used(every, argo=True) == [stage, secret, run]
+
+
 def test_a_kind_that_somebody_has_defined_is_not_defined_again(tmp_path: Path) -> None:
     real = {
         "apiVersion": "apiextensions.k8s.io/v1",

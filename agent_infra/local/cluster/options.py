@@ -43,6 +43,9 @@ class ClusterOptions(BaseModel):
     """For how long pods stay on a node that is not ready, where they do not say it themselves."""
     argo: bool = False
     """Whether Argo Rollouts' controller runs."""
+    all_definitions: bool = False
+    """Also those kinds of the Gateway API and External Secrets that nothing here makes: they cost the API
+    server some seconds at the first start and 90 MB."""
 
 
 @dataclass(frozen=True)

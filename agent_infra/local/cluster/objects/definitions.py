@@ -42,6 +42,16 @@ def real(directory: Path) -> list[Manifest]:
     return found
 
 
+def used(definitions: Collection[Manifest], *, argo: bool) -> list[Manifest]:
+    """Those that an operator which runs here needs, and those of kinds that programs use."""
+    operators = {"kwok.x-k8s.io", "keda.sh", "eventing.keda.sh", *(["argoproj.io"] if argo else [])}
+    return [
+        found
+        for found in definitions
+        if found["spec"]["group"] in operators or kinds([found]) & set(KNOWN_CUSTOM)
+    ]
+
+
 def open_ones(known: Collection[tuple[str, str]]) -> list[Manifest]:
     """Definitions that take any content, of the kinds that programs use and nobody has defined."""
     return [

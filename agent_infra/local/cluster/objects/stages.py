@@ -132,6 +132,8 @@ containerStatuses:
 def stages(*, leave_fleets: bool = False) -> list[Manifest]:
     """The Stages: a node is ready, a pod is ready at once, a Job's pod completes, a deleted pod is gone.
 
+    kwok looks at a pod when the pod changes: once its Stages are others, a pod that waits must be touched.
+
     Args:
         leave_fleets: whether the fleets' pods are somebody else's to play.
     """
