@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.burst.api import MERGE, Api, ApiError
 from benchmarks.burst.arms import Arm
 from benchmarks.burst.compress import Clock
-from benchmarks.burst.worker import Worker
+from benchmarks.burst.worker import Worker, note
 
 #: Without the annotation by which kwok knows its own, so that kwok leaves them, and their pods, alone.
 NODES = ("burst-1", "burst-2", "burst-3")
@@ -42,14 +42,22 @@ class Kubelet:
         clock: production's.
         arm: whose.
         start: makes a pod's process.
+        failures: takes what the kubelet itself fails by.
         start_seconds: from a pod's place on a node to its process: the image's pull and the start.
     """
 
     def __init__(
-        self, api: Api, clock: Clock, arm: Arm, start: Callable[[], Worker], *, start_seconds: float
+        self,
+        api: Api,
+        clock: Clock,
+        arm: Arm,
+        start: Callable[[], Worker],
+        failures: list[BaseException],
+        *,
+        start_seconds: float,
     ) -> None:
         self._api, self._clock, self._arm = api, clock, arm
-        self._start, self._start_seconds = start, start_seconds
+        self._start, self._start_seconds, self._failures = start, start_seconds, failures
         self._pods: dict[str, _Pod] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._paid = 0.0
@@ -100,7 +108,11 @@ class Kubelet:
             known = self._pods[metadata["uid"]] = _Pod(metadata["name"], self._clock.now())
             task = asyncio.create_task(self._live(metadata["uid"], known, pod))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        note(task, self._failures)
 
     async def _live(self, uid: str, pod: _Pod, manifest: dict[str, Any]) -> None:
         path = f"/api/v1/namespaces/{self._arm.namespace}/pods/{pod.name}"

@@ -18,7 +18,7 @@ from benchmarks.burst.compress import Clock, compressed
 from benchmarks.burst.kubelet import Kubelet
 from benchmarks.burst.provider import Bucket, Window
 from benchmarks.burst.trace import Arrival, Shape
-from benchmarks.burst.worker import Ground, Worker
+from benchmarks.burst.worker import Ground, Worker, note
 from tests.app.sqs_fake import SqsFake
 
 _SAMPLE_SECONDS = 2.0
@@ -87,7 +87,9 @@ def _prepared(
         hold=arm.hold,
         window=Window(plan.limit) if arm.shares_limit else None,
     )
-    kubelet = Kubelet(api, clock, arm, lambda: Worker(ground), start_seconds=plan.start_seconds)
+    kubelet = Kubelet(
+        api, clock, arm, lambda: Worker(ground), ground.failures, start_seconds=plan.start_seconds
+    )
     return _Running(arm, ground, kubelet)
 
 
@@ -105,6 +107,7 @@ async def _deployed(api: Api, running: _Running, factor: int) -> AsyncIterator[N
     for manifest in running.arm.manifests:
         await api.apply(compressed(manifest, factor))
     living = asyncio.create_task(running.kubelet.run())
+    living.add_done_callback(lambda task: note(task, running.ground.failures))
     try:
         yield
     finally:
@@ -133,6 +136,7 @@ async def _settled(running: Sequence[_Running], keeping: asyncio.Task[None]) -> 
             return
         if keeping.done():
             keeping.result()
+        _check(running)
         if asyncio.get_running_loop().time() > until:
             raise SystemExit(f"after {_SETTLED_SECONDS:.0f} s the arms have (at work, paid): {counts}")
         await asyncio.sleep(0.5)
@@ -165,7 +169,14 @@ async def _watch(running: Sequence[_Running], shape: Shape, clock: Clock) -> Non
             seen = [(each.arm.name, each.ground.record.samples[-1]) for each in running]
             shown = "  ".join(f"{name} {sample.paid} pods, {sample.waiting} waiting" for name, sample in seen)
             print(f"{now / 60:5.1f} min  {shown}", flush=True)
+        _check(running)
         await clock.sleep(_SAMPLE_SECONDS)
+
+
+def _check(running: Sequence[_Running]) -> None:
+    """Ends a run in which the benchmark itself has failed."""
+    if failures := [failure for each in running for failure in each.ground.failures]:
+        raise BaseExceptionGroup("the benchmark failed", failures)
 
 
 def _used(running: Sequence[_Running]) -> Mapping[tuple[str, str], tuple[float, str]]:

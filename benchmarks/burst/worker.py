@@ -37,7 +37,15 @@ class Ground:
     window: Window | None = None
     slots: int = 0
     """How many tasks at once the running pods take."""
+    failures: list[BaseException] = field(default_factory=list)
+    """Of the benchmark itself: any ends it."""
     random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311
+
+
+def note(task: asyncio.Task[None], failures: list[BaseException]) -> None:
+    """Keeps what a task that nobody waits for failed by."""
+    if not task.cancelled() and (error := task.exception()):
+        failures.append(error)
 
 
 class Worker:
@@ -48,6 +56,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._taking = asyncio.create_task(self._take())
+        self._taking.add_done_callback(lambda task: note(task, ground.failures))
         self._spent = 0.0
         self._counted = self._asked = ground.clock.now()
         ground.slots += CONCURRENCY
@@ -99,8 +108,7 @@ class Worker:
         self._count()
         self._tasks.discard(task)
         self._freed.set()
-        if not task.cancelled() and (error := task.exception()):
-            raise error
+        note(task, self._ground.failures)
 
     async def _work(self, message: Message, receipt: str) -> None:
         ground, number = self._ground, int(message.body)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.burst.accounts import Figures, Record, Refusal, Sample, Task, figures, verdicts
 from benchmarks.burst.arms import arms
-from benchmarks.burst.compress import FACTORS, compressed
+from benchmarks.burst.compress import FACTORS, Clock, compressed
 from benchmarks.burst.provider import Bucket, Window, retry_seconds, slots_kept_busy
 from benchmarks.burst.trace import LONGEST_SECONDS, MEAN_SECONDS, SHORTEST_SECONDS, Burst, Shape, draw
+from benchmarks.burst.worker import Ground, Worker
+from tests.app.sqs_fake import SqsFake
 
 SHAPE = Shape(seconds=100, horizon=200, a_second=0.5, bursts=(Burst(at=20, tasks=10, seconds=5),))
 
@@ -138,3 +143,70 @@ def test_the_arms_differ_in_how_they_scale_and_take_the_same_tasks_at_once() -> 
     (queue,) = [each for each in scaled["spec"]["triggers"] if each["type"] == "aws-sqs-queue"]
     assert queue["metadata"]["queueURL"] == "http://127.0.0.1:5000/123456789012/tasks-fleet"
     assert queue["metadata"]["awsEndpoint"] == "http://127.0.0.1:5000"
+
+
+def _ground(*seconds: float, limit: int = 6000) -> Ground:
+    """So many tasks in the queue, at a thousand times the speed."""
+    record = Record(tasks=[Task(0) for _ in seconds])
+    ground = Ground(
+        clock=Clock(1000),
+        queue=SqsFake().queue("tasks"),
+        vendor=Bucket(limit),
+        record=record,
+        seconds=list(seconds),
+        visibility=360,
+        busy_share=1.0,
+    )
+    for number in range(len(seconds)):
+        ground.queue.send(str(number), {}, 0)
+    return ground
+
+
+async def _until(held: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not held():  # noqa: ASYNC110 - what is awaited is a number
+            await asyncio.sleep(0.001)
+
+
+async def test_a_worker_told_to_end_finishes_what_it_has_and_takes_nothing_more() -> None:
+    ground = _ground(*[100.0] * 5)
+    worker = Worker(ground)
+    await _until(lambda: worker.in_hand == 4)
+    assert ground.slots == 4
+    await worker.end(grace=3000)
+    assert [task.done is not None for task in ground.record.tasks] == [True, True, True, True, False]
+    assert not ground.record.tasks[4].starts
+    assert ground.slots == 0
+    assert not ground.failures
+
+
+async def test_what_a_worker_has_at_the_end_of_its_grace_is_cut_off_and_stays_in_the_queue() -> None:
+    ground = _ground(20.0, 5000.0)
+    worker = Worker(ground)
+    await _until(lambda: worker.in_hand == 2)
+    short, long = ground.record.tasks
+    await _until(lambda: short.done is not None)
+    await worker.end(grace=20)
+    assert not short.cuts
+    assert long.cuts and long.done is None
+    assert ground.queue.described()["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+async def test_refused_calls_are_counted_and_made_again() -> None:
+    ground = _ground(20.0, limit=2)
+    worker = Worker(ground)
+    await _until(lambda: len(ground.record.refusals) >= 2)
+    assert {refusal.slots for refusal in ground.record.refusals} == {4}
+    await _until(lambda: ground.record.tasks[0].done is not None)
+    assert ground.record.calls == 4
+    await worker.end(grace=30)
+
+
+async def test_a_workers_cpu_is_that_of_its_tasks_since_the_last_look() -> None:
+    ground = _ground(*[10_000.0] * 2)
+    worker = Worker(ground)
+    await _until(lambda: worker.in_hand == 2)
+    worker.cpu_share()
+    await ground.clock.sleep(20)
+    assert worker.cpu_share() == pytest.approx(0.05 + 0.95 / 2, abs=0.01)
+    await worker.end(grace=0)
