@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+    # They have control planes of their own, which end before the one for all others begins: three are much.
+    items.sort(key=lambda item: item.path != here / "test_control_plane.py")
 
 
 @pytest.fixture(scope="session")

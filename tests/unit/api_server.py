@@ -38,6 +38,7 @@ class ApiServer(ThreadingHTTPServer):
                 ("replicasets", "ReplicaSet", True),
             ],
             "/apis/batch/v1": [("jobs", "Job", True)],
+            "/apis/networking.k8s.io/v1": [("ingresses", "Ingress", True)],
         }
         #: Answers that are given before anything else to what changes something: status and message.
         self.refusals: list[tuple[int, str]] = []

@@ -264,10 +264,15 @@ def test_a_service_that_leads_to_no_pods_of_its_own_is_ready_at_once(spec: dict[
 
 
 def test_a_load_balancer_needs_its_address() -> None:
-    found = {"spec": {"type": "LoadBalancer", "selector": {"app": "web"}}, "status": {}}
+    found: dict[str, Any] = {
+        "kind": "Service",
+        "spec": {"type": "LoadBalancer", "selector": {"app": "web"}},
+        "status": {},
+    }
     verdict = judged(SERVICE, found, related=endpoints(True))
     assert isinstance(verdict, Waiting)
     assert "does a controller" in verdict.problems[0]
+    assert judged(SERVICE, found, related=endpoints(True), balancers=False) == Ready()
     found["status"] = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
     assert judged(SERVICE, found, related=endpoints(True)) == Ready()
 
@@ -275,10 +280,11 @@ def test_a_load_balancer_needs_its_address() -> None:
 def test_an_ingress_needs_its_services_and_an_address() -> None:
     kind = Kind("networking.k8s.io", "v1", "Ingress")
     path = {"backend": {"service": {"name": "web"}}}
-    found = {"spec": {"rules": [{"http": {"paths": [path]}}]}, "status": {}}
+    found = {"kind": "Ingress", "spec": {"rules": [{"http": {"paths": [path]}}]}, "status": {}}
     assert judged(kind, found) == Waiting("[1/2] waiting for the Service web")
     there = {"Service": [{"metadata": {"name": "web"}}]}
     assert isinstance(judged(kind, found, related=there), Waiting)
+    assert judged(kind, found, related=there, balancers=False) == Ready()
     found["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb"}]}}
     assert judged(kind, found, related=there) == Ready()
 

@@ -28,10 +28,10 @@ class Statuses(Engine):
     def __init__(self) -> None:
         super().__init__(None)
         self.said: list[str] = []
+        self.warned: list[str] = []
 
     def log(self, urn: str, severity: str, message: str, *, ephemeral: bool) -> None:
-        if ephemeral:
-            self.said.append(message)
+        (self.said if ephemeral else self.warned).append(message)
 
 
 @pytest.fixture
@@ -182,3 +182,24 @@ def test_an_end_is_waited_for(standin: KubernetesStandin, server: ApiServer, lat
     later(server.watched, lambda: server.put(PATH, server.objects[PATH], "DELETED"))
     standin.delete(JOB, id, inputs, state)
     assert PATH not in server.objects
+
+
+def test_in_a_local_environments_own_cluster_no_load_balancer_is_waited_for(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingress = "kubernetes:networking.k8s.io/v1:Ingress"
+    engine = Statuses()
+
+    def create(environment: LocalEnvironment) -> None:
+        standin = KubernetesStandin(environment)
+        standin.configure({})
+        spec = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+        inputs = standin.check(ingress, "web", {}, {"metadata": {"name": "web"}, "spec": spec})
+        with answering(Call(engine, timeout=0.3)):
+            standin.create(ingress, "web", inputs, preview=False)
+
+    create(LocalEnvironment(tmp_path))
+    assert engine.warned == ["nothing on this machine makes load balancers: it gets no address"]
+    server.objects.clear()
+    with pytest.raises(Partial, match="waiting for the Ingress controller's address"):
+        create(LocalEnvironment(tmp_path / "another"))

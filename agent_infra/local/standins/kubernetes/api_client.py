@@ -19,6 +19,7 @@ from agent_infra.local.standins.server import Properties, StandinError
 
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=60)
 _TRIES: Final = 4
+_CONNECTIONS: Final = 64
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 #: The server has surely done nothing.
 _UNTOUCHED: Final = frozenset({429, 503})
@@ -40,11 +41,14 @@ class ApiClient:
     """The API server of a kubeconfig's current context."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        from kubernetes import config
+        from kubernetes import client, config
 
+        # A connection that finds no place in the pool would be closed, and told of.
+        settings = client.Configuration()
+        settings.connection_pool_maxsize = _CONNECTIONS
         try:
             self._client = config.new_client_from_config(  # type: ignore[no-untyped-call] # it has no types
-                config_file=str(kubeconfig)
+                config_file=str(kubeconfig), client_configuration=settings
             )
         except (config.ConfigException, OSError) as error:
             raise StandinError(

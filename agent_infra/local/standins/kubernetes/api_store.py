@@ -20,8 +20,10 @@ class ApiStore:
 
     can_dry_run = True
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, balancers: bool = True) -> None:
         self.client = ApiClient(kubeconfig)
+        #: Whether something in the cluster gives load balancers their addresses.
+        self.balancers = balancers
 
     def create(self, kind: Kind, object: Properties, *, dry_run: bool) -> Properties:
         metadata = object["metadata"]

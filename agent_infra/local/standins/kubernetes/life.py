@@ -8,7 +8,7 @@ from agent_infra.local.standins import engine
 from agent_infra.local.standins.kubernetes import awaiting, live, managers
 from agent_infra.local.standins.kubernetes.api_client import ApiError
 from agent_infra.local.standins.kubernetes.api_store import ApiStore
-from agent_infra.local.standins.kubernetes.awaiting import asked, rules
+from agent_infra.local.standins.kubernetes.awaiting import asked, networks, rules
 from agent_infra.local.standins.kubernetes.kinds import Kind
 from agent_infra.local.standins.kubernetes.settings import Settings
 from agent_infra.local.standins.kubernetes.store import Store
@@ -90,7 +90,7 @@ class Life:
             return Found(id, found, live.state(found, found))
         seen = live.seen_through(inputs, found) if inputs else live.program(found)
         kept = self._state(found, seen, managers.name(inputs, state))
-        rule = rules.of(kind)
+        rule = self._rule(kind)
         if inputs and rule and rule.also_read and not asked.skips(inputs):
             reasons = awaiting.judged(self._store.client, found, rule)
             if reasons is not None:
@@ -142,7 +142,7 @@ class Life:
         id: str,
         manager: str,
     ) -> Properties:
-        rule = asked.rule(inputs) or rules.of(kind)
+        rule = asked.rule(inputs) or self._rule(kind)
         if not isinstance(self._store, ApiStore) or rule is None or asked.skips(inputs):
             return self._state(made, inputs, manager)
         seconds = asked.seconds(inputs, timeout=engine.current().timeout, default=rule.seconds)
@@ -151,7 +151,15 @@ class Life:
         except awaiting.NotReady as error:
             state = self._state(error.live, inputs, manager)
             raise Partial(str(error), id=id, state=state, reasons=error.reasons) from None
+        if not self._store.balancers and networks.unaddressed(made):
+            engine.current().warn("nothing on this machine makes load balancers: it gets no address")
         return self._state(made, inputs, manager)
+
+    def _rule(self, kind: Kind) -> awaiting.Rule | None:
+        rule = rules.of(kind)
+        if rule and isinstance(self._store, ApiStore) and not self._store.balancers:
+            return rules.without_balancers(rule)
+        return rule
 
     def _state(self, found: Properties, inputs: Properties, manager: str) -> Properties:
         kept = live.state(found, inputs)

@@ -168,7 +168,8 @@ class KubernetesStandin:
         if self._opened is None:
             kubeconfig = os.environ.get(KUBECONFIG)
             if kubeconfig and not self._settings.render_to:
-                self._opened = ApiStore(Path(kubeconfig))
+                own = Path(kubeconfig).is_relative_to(self._environment.root)
+                self._opened = ApiStore(Path(kubeconfig), balancers=not own)
             else:
                 self._opened = self._files
         return self._opened

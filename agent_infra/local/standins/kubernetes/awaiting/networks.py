@@ -31,7 +31,7 @@ def endpoints(service: Properties) -> list[Related]:
 def service(scene: Scene) -> Verdict:
     """Every pod that its selector finds is ready, and a load balancer has an address."""
     spec = section(scene.object, "spec")
-    if spec.get("type") == "LoadBalancer" and not _balanced(scene.object):
+    if scene.balancers and unaddressed(scene.object):
         return Waiting("[2/2] waiting for the load balancer's address", _NO_BALANCER)
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None" or not spec.get("selector"):
         return Ready()
@@ -60,16 +60,18 @@ def ingress(scene: Scene) -> Verdict:
     missing = [name for name in _backends(scene.object) if name not in there]
     if missing:
         return Waiting(f"[1/2] waiting for the Service {', '.join(missing)}")
-    if _balanced(scene.object):
-        return Ready()
-    return Waiting("[2/2] waiting for the Ingress controller's address", _NO_BALANCER)
+    if scene.balancers and unaddressed(scene.object):
+        return Waiting("[2/2] waiting for the Ingress controller's address", _NO_BALANCER)
+    return Ready()
 
 
 _NO_BALANCER: Final = ("status.loadBalancer.ingress is empty: does a controller of this cluster fill it?",)
 
 
-def _balanced(object: Properties) -> bool:
-    return bool(section(object, "status", "loadBalancer").get("ingress"))
+def unaddressed(object: Properties) -> bool:
+    """Whether a load balancer is wanted that has no address."""
+    wanted = object.get("kind") == "Ingress" or section(object, "spec").get("type") == "LoadBalancer"
+    return wanted and not section(object, "status", "loadBalancer").get("ingress")
 
 
 def _backends(ingress: Properties) -> list[str]:

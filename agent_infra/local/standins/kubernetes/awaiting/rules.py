@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from agent_infra.local.standins.kubernetes.awaiting import (
@@ -36,3 +37,8 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
 
 def of(kind: Kind) -> Rule | None:
     return RULES.get((kind.group, kind.name))
+
+
+def without_balancers(rule: Rule) -> Rule:
+    """The same, where nothing gives load balancers their addresses."""
+    return replace(rule, judge=lambda scene: rule.judge(replace(scene, balancers=False)))

@@ -70,6 +70,8 @@ class Scene:
     """By the kind's name."""
     quiet: float = math.inf
     """For how long the related ones have not changed, in seconds."""
+    balancers: bool = True
+    """Whether something in the cluster gives load balancers their addresses."""
 
     def owned(self, kind: str, owner: Properties | None = None) -> list[Properties]:
         """The related ones that the object controls, or that `owner` does."""

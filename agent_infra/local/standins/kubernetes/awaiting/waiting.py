@@ -73,7 +73,7 @@ def until_ready(
                     return live
                 case Failed():
                     break
-                case Waiting():
+                case Waiting() if watches.complete:
                     call.status(_progress(verdict, now - began))
             over = began + seconds - now
             if over <= 0 or call.cancelled.is_set():
