@@ -3,7 +3,7 @@
 Five arms work off the same trace at the same time on one real control plane (etcd, API server, controller
 manager, scheduler, KEDA): the seed's three manifests, KEDA with its defaults, AgentFleet with its defaults,
 and the first and the last once more with workers that use their whole CPU request. The pods are simulated.
-Time is compressed by 5 (a round takes about 8 minutes); `--full` takes production's own time. What is
+Time is compressed by 5 (a round takes some ten minutes); `--full` takes production's own time. What is
 measured, and how: docs/local-cluster.md.
 """
 

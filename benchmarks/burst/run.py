@@ -116,7 +116,8 @@ async def _deployed(api: Api, running: _Running, factor: int) -> AsyncIterator[N
         with contextlib.suppress(ApiError):
             await api.call("DELETE", scaled)
         await api.gone(path)
-        async with asyncio.timeout(_SETTLED_SECONDS):
+        # The pods still have what they have in hand, and the time for it.
+        async with asyncio.timeout(_SETTLED_SECONDS + contract().grace / factor):
             while await _there(api, path):  # noqa: ASYNC110 - the API server tells nobody else
                 await asyncio.sleep(0.5)
         await _ended(living)
