@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import traceback
@@ -26,6 +27,9 @@ from agent_infra.local.standins.server import (
 
 #: More than resources are made at once: calls that wait must leave room for the one that cancels them.
 _WORKERS: Final = 256
+_LOOK_SECONDS: Final = 1.0
+#: What goes on when the engine is gone may come to its end.
+_LAST_WORK_SECONDS: Final = 5.0
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:
@@ -206,10 +210,11 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(standin: Standin, *, engine: str | None = None) -> None:
-    """Serves the engine until it ends this process: the port, alone on a line, goes to standard output.
+    """Serves the engine until it ends this process or is gone: the port goes alone on a line.
 
     `engine` is the address at which the engine takes messages.
     """
+    parent = os.getppid()
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=_WORKERS),
         options=[("grpc.max_receive_message_length", 400 * 1024 * 1024)],
@@ -219,4 +224,8 @@ def serve(standin: Standin, *, engine: str | None = None) -> None:
     server.start()
     print(port, flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # how the engine ends its plugins
-        server.wait_for_termination()
+        # An engine that was killed ends none: this process has another parent then.
+        while server.wait_for_termination(_LOOK_SECONDS) and os.getppid() == parent:
+            continue
+        server.stop(_LAST_WORK_SECONDS).wait()
+        os._exit(1)  # what still waits has nobody to answer
