@@ -31,7 +31,7 @@ unit: $(INSTALLED) ## Run the tests that need no engine
 
 test-cluster: $(INSTALLED) ## Run the tests of fleets on a real Kubernetes control plane, on this machine
 	@$(BIN)/agent-infra tools --ensure --cluster
-	@$(BIN)/pytest -m cluster --durations=15 tests/cluster
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m cluster --durations=15 tests/cluster
 
 checks: $(INSTALLED) ## Ask checkov about the objects of every kind of fleet
 	@tools/checks

@@ -24,6 +24,8 @@ from tests.unit.fleet_objects import objects
 #: The directory of an environment whose cluster and services run already: saves their start to whoever
 #: writes tests. Neither is ended then.
 RUNNING = "AGENT_INFRA_TEST_ENVIRONMENT"
+#: They start control planes of their own, beside the one for all others: with two workers one has each.
+OWN_CLUSTERS = {"test_control_plane.py", "test_environment.py", "test_rehearsal.py"}
 #: Hours of an autoscaler's life in minutes: a second here stands for fifteen of Kubernetes' defaults.
 COMPRESSED = {
     "hpa_sync_seconds": 1,
@@ -50,9 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
+            own = item.path.name in OWN_CLUSTERS
             item.add_marker(pytest.mark.cluster)
-    # They have control planes of their own, which end before the one for all others begins: three are much.
-    items.sort(key=lambda item: item.path != here / "test_control_plane.py")
+            item.add_marker(pytest.mark.xdist_group("own clusters" if own else "one cluster"))
 
 
 @pytest.fixture(scope="session")

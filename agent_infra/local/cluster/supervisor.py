@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import psutil
 
 from agent_infra.local.cluster import bootstrap, kubeconfigs, states
+from agent_infra.local.cluster.configurations import authentication, kwok_configuration
 from agent_infra.local.cluster.options import ClusterOptions, Places
-from agent_infra.local.cluster.parts import OBJECTS, Part, authentication, kwok_configuration
+from agent_infra.local.cluster.parts import OBJECTS, Part
 from agent_infra.local.cluster.plan import Plan
 from agent_infra.local.cluster.ports import Ports
 from agent_infra.local.cluster.running import Running
