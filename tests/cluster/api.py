@@ -124,6 +124,8 @@ KINDS = {
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodDisruptionBudget": "policy/v1",
     "ScaledObject": "keda.sh/v1alpha1",
+    "Rollout": "argoproj.io/v1alpha1",
+    "AnalysisRun": "argoproj.io/v1alpha1",
 }
 
 

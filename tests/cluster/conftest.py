@@ -65,7 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         if not running:
             workspace.prepare(environment)
             services.start(environment)
-            control_plane.start(environment, options=control_plane.ClusterOptions(**COMPRESSED))
+            control_plane.start(environment, options=control_plane.ClusterOptions(**COMPRESSED, argo=True))
         yield Cluster(Api(control_plane.kubeconfig(environment)), environment)
     finally:
         if not running:

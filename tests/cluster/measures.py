@@ -23,7 +23,9 @@ class FakePrometheus:
     asked: list[str] = field(default_factory=list)
 
     def say(self, path: str, body: bytes) -> tuple[str, bytes]:
-        self.asked += parse_qs(urlsplit(path).query).get("query", [])
+        # KEDA asks by GET, Argo Rollouts by POST.
+        for asked in (urlsplit(path).query, body.decode()):
+            self.asked += parse_qs(asked).get("query", [])
         result = [] if self.answer is None else [{"metric": {}, "value": [time.time(), str(self.answer)]}]
         told = {"status": "success", "data": {"resultType": "vector", "result": result}}
         return "application/json", json.dumps(told).encode()

@@ -374,12 +374,31 @@ def test_the_wait_is_skipped_and_for_some_kinds_that_for_the_end_too() -> None:
             },
             False,
         ),
+        *(
+            (
+                "jsonpath={.status.phase}=Healthy",
+                # As Argo Rollouts has it: a text, and 9 is less than 10.
+                {"metadata": {"generation": 10}, "status": {"observedGeneration": seen, "phase": "Healthy"}},
+                met,
+            )
+            for seen, met in (("9", False), ("10", True), ("", False))
+        ),
     ],
 )
 def test_an_annotation_says_what_is_waited_for(said: str, object: dict[str, Any], met: bool) -> None:
     rule = asked.rule(annotated(waitFor=said))
     assert rule is not None
     assert isinstance(rule.judge(Scene({"metadata": {}, **object})), Ready if met else Waiting)
+
+
+def test_what_is_there_instead_is_told_with_what_the_status_says_of_it() -> None:
+    rule = asked.rule(annotated(waitFor="jsonpath={.status.phase}=Healthy"))
+    assert rule is not None
+    aborted = {"phase": "Degraded", "message": 'RolloutAborted: metric "error-rate" failed'}
+    assert rule.judge(Scene({"metadata": {}, "status": aborted})) == Waiting(
+        "waiting for jsonpath={.status.phase}=Healthy (found 'Degraded')",
+        ('its status says: RolloutAborted: metric "error-rate" failed',),
+    )
 
 
 @pytest.mark.parametrize("said", ["Ready", "jsonpath=.status", "jsonpath={.a[}", "condition=", "[]"])

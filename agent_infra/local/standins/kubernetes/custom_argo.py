@@ -84,7 +84,9 @@ _METRIC: Final = _object(
         "maxProperties": 1,
     },
 )
-_TEMPLATE: Final = _object("metrics", args=list_of(_ARGUMENT), metrics=list_of(_METRIC, least=1))
+#: What a template asks for; only who names the template can say that it is a pod template's hash.
+_ASKED: Final = _object("name", name=NAME, value=TEXT)
+_TEMPLATE: Final = _object("metrics", args=list_of(_ASKED), metrics=list_of(_METRIC, least=1))
 
 SPECS: Final[dict[tuple[str, str, str], dict[str, Any]]] = {
     ("argoproj.io", "v1alpha1", "Rollout"): _ROLLOUT,

@@ -75,10 +75,15 @@ def rule(inputs: Properties) -> Rule | None:
         raise _wrong(said)
 
     def judge(scene: Scene) -> Verdict:
+        # The official plugin asks it of conditions alone: in a path it may find what was there before.
         if "observedGeneration" in section(scene.object, "status") and not seen(scene.object):
             return Waiting("waiting for the controller to see the change")
         missing = [each for each in wanted if not each.met(scene.object)]
-        return Waiting(f"waiting for {missing[0].text}") if missing else Ready()
+        if not missing:
+            return Ready()
+        said = str(section(scene.object, "status").get("message") or "").strip()
+        problems = (f"its status says: {said}",) if said else ()
+        return Waiting(f"waiting for {missing[0].text}{missing[0].found(scene.object)}", problems)
 
     return Rule(judge)
 
@@ -99,8 +104,16 @@ class _Expectation:
                 and str(each.get("status")).lower() == str(self.value).lower()
                 for each in found
             )
-        values = [match.value for match in self.path.find(object)]
-        return bool(values) if self.value is None else self.value in map(_shown, values)
+        values = self._values(object)
+        return bool(values) if self.value is None else self.value in values
+
+    def found(self, object: Properties) -> str:
+        """What is there in place of a wanted value."""
+        values = [] if self.condition is not None else self._values(object)
+        return f" (found {', '.join(map(repr, values))})" if values else ""
+
+    def _values(self, object: Properties) -> list[str]:
+        return [_shown(match.value) for match in self.path.find(object)]
 
 
 def _expectation(said: Any) -> _Expectation:

@@ -129,8 +129,10 @@ def name_of(object: Properties) -> str:
 
 def seen(object: Properties) -> bool:
     """Whether the controller has acted on what the object says now."""
-    generation = object["metadata"].get("generation", 0)
-    return bool(section(object, "status").get("observedGeneration", -1) >= generation)
+    generation = int(object["metadata"].get("generation", 0))
+    # Argo Rollouts writes it as a text.
+    observed = str(section(object, "status").get("observedGeneration", -1))
+    return observed.lstrip("-").isdecimal() and int(observed) >= generation
 
 
 def selector(labels: Properties) -> str:
