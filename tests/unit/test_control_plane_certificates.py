@@ -16,8 +16,6 @@ from agent_infra.local.cluster import certificates, kubeconfigs
 from agent_infra.local.cluster.certificates import CERTIFICATES, Certificate
 from agent_infra.local.cluster.options import Places
 
-NOW = datetime.datetime.now(datetime.UTC)
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,12 +24,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def now() -> datetime.datetime:
+    """Not that of the import: a long run makes its certificates later."""
+    return datetime.datetime.now(datetime.UTC)
+
+
 def load(directory: Path, name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((directory / f"{name}.crt").read_bytes())
 
 
 def policy(directory: Path, authority: str) -> PolicyBuilder:
-    return PolicyBuilder().store(Store([load(directory, authority)])).time(NOW)
+    return PolicyBuilder().store(Store([load(directory, authority)])).time(now())
 
 
 @pytest.mark.parametrize("wanted", [c for c in CERTIFICATES if c.serves], ids=lambda c: c.name)
@@ -84,7 +87,7 @@ def test_what_is_valid_is_kept(made: Path) -> None:
 
 def test_all_are_made_anew_a_month_before_they_end(made: Path, tmp_path: Path) -> None:
     directory = tmp_path / "certificates"
-    certificates.ensure(directory, now=NOW - datetime.timedelta(days=340))
+    certificates.ensure(directory, now=now() - datetime.timedelta(days=340))
     old = load(directory, "ca").serial_number
     assert certificates.ensure(directory)
     assert load(directory, "ca").serial_number != old
