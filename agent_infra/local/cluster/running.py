@@ -88,8 +88,8 @@ class Running:
 
     async def _start(self) -> asyncio.subprocess.Process:
         setpriv = shutil.which("setpriv")
-        # Without setpriv a killed supervisor leaves it behind; the next one ends it by where it stands. It is
-        # not asked to end: an API server that finds etcd gone waits for it, for hours. None has anything to save.
+        # Without setpriv a killed supervisor leaves it behind; the next one ends it by where it stands.
+        # It is not asked to end: an API server that finds etcd gone waits for it, for hours.
         bound = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         rotate(self._log)
         self._variables = environment_variables(self.part, self._plan)
