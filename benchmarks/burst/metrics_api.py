@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,8 @@ from aiohttp import web
 from benchmarks.burst.api import Api
 from benchmarks.burst.compress import Clock
 from benchmarks.burst.kubelet import timestamp
+from tests.app.certificates import certificate
+from tests.app.processes import LOOPBACK
 
 #: metrics-server's own, in production's time.
 _EVERY_SECONDS = 15.0
@@ -103,7 +102,9 @@ async def serving(api: Api, metrics: MetricsApi) -> AsyncIterator[None]:
     await runner.setup()
     looking = asyncio.create_task(metrics.run())
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_tls())
+        with tempfile.TemporaryDirectory() as directory:
+            _, tls = certificate(Path(directory))
+        site = web.TCPSite(runner, LOOPBACK, 0, ssl_context=tls)
         await site.start()
         await _registered(api, runner.addresses[0][1])
         yield
@@ -141,38 +142,3 @@ async def _registered(api: Api, port: int) -> None:
             },
         }
     )
-
-
-def _tls() -> ssl.SSLContext:
-    """With a certificate of its own, for this run."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "both.pem"
-        file.touch(0o600)
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context.load_cert_chain(file)
-    return context

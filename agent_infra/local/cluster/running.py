@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import ssl
 import time
@@ -17,7 +16,8 @@ from agent_infra.local.cluster.options import Places
 from agent_infra.local.cluster.parts import Part, Probe, environment_variables
 from agent_infra.local.cluster.plan import Plan
 from agent_infra.local.cluster.states import PartState, PartStatus
-from agent_infra.local.services.process import last_words, mark, rotate
+from agent_infra.local.services import children
+from agent_infra.local.services.process import last_words
 
 _ASK_SECONDS = 3.0
 _STARTING_LOOK_SECONDS = 0.1
@@ -87,24 +87,16 @@ class Running:
         self._detail = f"It ended with {_said(process.returncode)}. {_last_words(self._log)}"
 
     async def _start(self) -> asyncio.subprocess.Process:
-        setpriv = shutil.which("setpriv")
-        # Without setpriv a killed supervisor leaves it behind; the next one ends it by where it stands.
-        # It is not asked to end: an API server that finds etcd gone waits for it, for hours.
-        bound = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-        rotate(self._log)
         self._variables = environment_variables(self.part, self._plan)
-        with self._log.open("a") as output:
-            mark(output)
-            self._process = await asyncio.create_subprocess_exec(
-                *bound,
-                *self.part.command(self._plan),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=self._variables,
-                cwd=self._plan.places.run,
-                umask=0o077,
-            )
+        self._process = await children.spawn(
+            self.part.command(self._plan),
+            self._variables,
+            self._log,
+            directory=self._plan.places.run,
+            # It is not asked to end: an API server that finds etcd gone waits for it, for hours.
+            at_death="KILL",
+            umask=0o077,
+        )
         try:
             self._created = psutil.Process(self._process.pid).create_time()
         except psutil.Error:
@@ -188,16 +180,6 @@ def _context(probe: Probe, places: Places) -> ssl.SSLContext | None:
 async def answers(probe: Probe, context: ssl.SSLContext | None) -> bool:
     """Whether a part says that it is ready: an HTTP status below 400."""
     url = urllib.parse.urlsplit(probe.url)
-    try:
-        async with asyncio.timeout(_ASK_SECONDS):
-            reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
-            try:
-                request = f"GET {url.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-                writer.write(request.encode())
-                await writer.drain()
-                first = (await reader.readline()).split()
-                return len(first) > 1 and first[1].isdigit() and int(first[1]) < 400
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, ValueError):
-        return False
+    return await children.answers(
+        url.port or 0, url.path, seconds=_ASK_SECONDS, host=url.hostname or "", tls=context
+    )

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from agent_infra.local.fleets.pod import Pod
-from agent_infra.local.fleets.replica import Replica, spawn
+from agent_infra.local.fleets.replica import Replica
 from agent_infra.local.fleets.status import FleetState, FleetStatus
+from agent_infra.local.services import children
 from agent_infra.local.services.process import last_words
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -92,7 +93,7 @@ class Deployment:
         log = self._logs / f"fleet-{self.name}-init.log"
         try:
             for command, variables in zip(pod.init_commands, pod.init_variables, strict=True):
-                process = await spawn(command, variables, log)
+                process = await children.spawn(command, variables, log)
                 if await process.wait() != 0:
                     self._back_off()
                     if time.monotonic() > self._deadline:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from agent_infra.local.fleets.pod import Pod, Probe
 from agent_infra.local.fleets.status import ReplicaStatus
-from agent_infra.local.services.process import free_port, mark, rotate
+from agent_infra.local.services import children
+from agent_infra.local.services.process import free_port
 
 _ASK_SECONDS = 2.0
 
@@ -47,7 +46,7 @@ class Replica:
     async def start(self) -> None:
         self.port = free_port()
         own = own_variables(self.name, self.port)
-        self._process = await spawn(self.pod.command, {**self.pod.variables, **own}, self.log)
+        self._process = await children.spawn(self.pod.command, {**self.pod.variables, **own}, self.log)
         try:
             self._created = psutil.Process(self._process.pid).create_time()
         except psutil.Error:
@@ -97,41 +96,6 @@ def own_variables(name: str, port: int) -> dict[str, str]:
     return {"AGENT_APP_HOST": "127.0.0.1", "AGENT_APP_PORT": str(port), "HOSTNAME": name}
 
 
-async def spawn(
-    command: Sequence[str], variables: Mapping[str, str], log: Path
-) -> asyncio.subprocess.Process:
-    """Starts a process that ends with this one, its output going to the end of a log."""
-    setpriv = shutil.which("setpriv")
-    # Without setpriv a killed supervisor leaves it behind; the next one ends it by what was written down.
-    bound = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
-    rotate(log)
-    with log.open("a") as output:
-        mark(output)
-        return await asyncio.create_subprocess_exec(
-            *bound,
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(variables),
-            cwd="/",
-        )
-
-
 async def answers(port: int, probe: Probe) -> bool:
     """Whether a probe succeeds: an HTTP status below 400, or a TCP connection."""
-    try:
-        async with asyncio.timeout(_ASK_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                if probe.path is None:
-                    return True
-                request = f"GET {probe.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-                writer.write(request.encode())
-                await writer.drain()
-                first = (await reader.readline()).split()
-                return len(first) > 1 and first[1].isdigit() and int(first[1]) < 400
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, ValueError):
-        return False
+    return await children.answers(port, probe.path, seconds=_ASK_SECONDS)

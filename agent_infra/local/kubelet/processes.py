@@ -12,11 +12,12 @@ from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.fleets.container import REFERENCES, CannotRun, Process, process
 from agent_infra.local.fleets.manifests import Object, namespace_of
 from agent_infra.local.fleets.pod import identity_variables
-from agent_infra.local.fleets.replica import own_variables, spawn
+from agent_infra.local.fleets.replica import own_variables
 from agent_infra.local.kubelet import logfiles, volumes
 from agent_infra.local.kubelet.api import Api, ApiError
 from agent_infra.local.kubelet.running import RunningProcess
 from agent_infra.local.kubelet.tokens import Tokens
+from agent_infra.local.services import children
 from agent_infra.local.services.process import free_port
 
 _PLURALS = {"ConfigMap": "configmaps", "Secret": "secrets"}
@@ -57,7 +58,7 @@ class ProcessRuntime:
         }
         command = [volumes.moved(each, pod, container, directory) for each in planned.command]
         try:
-            started = await spawn(command, variables, log)
+            started = await children.spawn(command, variables, log)
         except OSError as error:
             raise CannotRun(f"{command[0]} cannot be started ({error.strerror})") from None
         made = RunningProcess(started, variables, port, copy, log)
