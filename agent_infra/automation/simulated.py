@@ -8,9 +8,8 @@ from pathlib import Path
 
 from agent_infra.automation.errors import AutomationError
 from agent_infra.automation.project import Project
-from agent_infra.local import cluster, fleets, mode
+from agent_infra.local import fleets, mode
 from agent_infra.local.environment import LocalEnvironment, LocalError
-from agent_infra.local.kubelet import wanted
 from agent_infra.local.mode import KubernetesMode
 from agent_infra.local.progress import Report
 
@@ -56,20 +55,30 @@ def prepare(
     Raises:
         LocalError: the cluster does not start.
     """
-    before = mode.remembered(environment)
-    options = cluster.last_options(environment)
-    if before not in {None, kubernetes} or (anew and before is KubernetesMode.SIMULATED):
-        end(environment)
-        shutil.rmtree(environment.manifests_dir, ignore_errors=True)
-        environment.manifests_dir.mkdir()
-    mode.remember(environment, kubernetes)
     if kubernetes is KubernetesMode.FILES:
+        _leave_other(environment, kubernetes, anew=anew)
         return Place()
+    # What a cluster takes is loaded for who has one: it would double the start of every command.
+    from agent_infra.local import cluster
+    from agent_infra.local.kubelet import wanted
+
+    options = cluster.last_options(environment)
+    _leave_other(environment, kubernetes, anew=anew)
     cluster.start(environment, report, options)
     kubeconfig = cluster.kubeconfig(environment)
     # The engine waits for pods, so whoever runs them comes first.
     fleets.start(environment, kubeconfig=kubeconfig)
     return Place(kubeconfig, wanted.generation(kubeconfig))
+
+
+def _leave_other(environment: LocalEnvironment, kubernetes: KubernetesMode, *, anew: bool) -> None:
+    """Ends what an environment ran on before, where that is not what it is to run on now."""
+    before = mode.remembered(environment)
+    if before not in {None, kubernetes} or (anew and before is KubernetesMode.SIMULATED):
+        end(environment)
+        shutil.rmtree(environment.manifests_dir, ignore_errors=True)
+        environment.manifests_dir.mkdir()
+    mode.remember(environment, kubernetes)
 
 
 def end(environment: LocalEnvironment) -> None:
@@ -78,6 +87,8 @@ def end(environment: LocalEnvironment) -> None:
     Raises:
         LocalError: something belongs to another user.
     """
+    from agent_infra.local import cluster
+
     fleets.stop(environment)
     cluster.destroy(environment)
     environment.mode_file.unlink(missing_ok=True)
@@ -89,5 +100,8 @@ def kubeconfig(environment: LocalEnvironment) -> Path | None:
     Raises:
         LocalError: it is to have one that was never started.
     """
-    simulated = mode.remembered(environment) is KubernetesMode.SIMULATED
-    return cluster.kubeconfig(environment) if simulated else None
+    if mode.remembered(environment) is not KubernetesMode.SIMULATED:
+        return None
+    from agent_infra.local import cluster
+
+    return cluster.kubeconfig(environment)

@@ -8,15 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from agent_infra.automation import Environment, simulated
 from agent_infra.automation.environments import as_text
 from agent_infra.cli.display import mib, table
-from agent_infra.local import cluster, fleets, services, tools
-from agent_infra.local.cluster import ClusterStatus
+from agent_infra.local import fleets, services, tools
 from agent_infra.local.environment import LocalEnvironment
 from agent_infra.local.fleets import FleetsStatus
 from agent_infra.local.standins import aws
@@ -26,6 +25,9 @@ from agent_infra.local.standins.kubernetes import KubernetesStandin
 from agent_infra.local.standins.kubernetes.standin import KUBECONFIG
 from agent_infra.local.standins.notes import NotSimulated
 from agent_infra.local.state import State
+
+if TYPE_CHECKING:
+    from agent_infra.local.cluster import ClusterStatus
 
 
 def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
@@ -41,7 +43,7 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
     running = services.status(local)
     fleet_status = fleets.status(local)
     kubeconfig = simulated.kubeconfig(local)
-    plane = cluster.status(local) if kubeconfig is not None else None
+    plane = _plane(local) if kubeconfig is not None else None
     if kubeconfig is not None:  # it says what is simulated there
         os.environ[KUBECONFIG] = str(kubeconfig)
     state = State(local, environment.project.name, environment.name)
@@ -91,6 +93,12 @@ def show(environment: Environment, *, everything: bool, as_json: bool) -> None:
     )
     if not everything:
         console.print("`agent-infra status --all` also lists what this stack does not use.", style="dim")
+
+
+def _plane(local: LocalEnvironment) -> ClusterStatus:
+    from agent_infra.local import cluster
+
+    return cluster.status(local)
 
 
 def _show_cluster(console: Console, plane: ClusterStatus, fleet_status: FleetsStatus) -> None:

@@ -25,6 +25,12 @@ def test_a_component_is_imported_when_it_is_first_used() -> None:
     assert run(code) == "True"
 
 
+def test_the_command_loads_what_a_simulated_cluster_takes_only_for_who_has_one() -> None:
+    heavy = "('httpx', 'cryptography.x509', 'agent_infra.local.cluster.control')"
+    code = "import agent_infra.automation, agent_infra.cli.main, sys; "
+    assert run(f"{code}print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
 def test_every_public_name_is_there() -> None:
     assert sorted(agent_infra._MODULE_OF) == sorted(agent_infra.__all__)
     for name in agent_infra.__all__:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from agent_infra.automation import AutomationError, Environment, Project, simulated
-from agent_infra.local import mode
+from agent_infra.local import cluster, mode
 from agent_infra.local.environment import LocalEnvironment
+from agent_infra.local.kubelet import wanted
 from agent_infra.local.mode import KubernetesMode
 
 FILES, SIMULATED = KubernetesMode.FILES, KubernetesMode.SIMULATED
@@ -38,12 +39,12 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def kept(name: str, result: Any = None) -> Any:
         return lambda *_, **__: (calls.append(name), result)[1]
 
-    monkeypatch.setattr(simulated.cluster, "start", kept("start"))
-    monkeypatch.setattr(simulated.cluster, "destroy", kept("destroy"))
-    monkeypatch.setattr(simulated.cluster, "kubeconfig", lambda _: Path("kubeconfig"))
+    monkeypatch.setattr(cluster, "start", kept("start"))
+    monkeypatch.setattr(cluster, "destroy", kept("destroy"))
+    monkeypatch.setattr(cluster, "kubeconfig", lambda _: Path("kubeconfig"))
     monkeypatch.setattr(simulated.fleets, "start", kept("fleets"))
     monkeypatch.setattr(simulated.fleets, "stop", kept("no fleets"))
-    monkeypatch.setattr(simulated.wanted, "generation", lambda _: "g1")
+    monkeypatch.setattr(wanted, "generation", lambda _: "g1")
     return calls
 
 
